@@ -1,0 +1,174 @@
+"""What listeners do, and what is known of them because of it."""
+
+from typing import Self
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Listener
+from recommendations.models.catalogue import Artist, Track
+
+
+class PlayCount(models.Model):
+    """How often a listener has played a track, from a source that has only totals."""
+
+    listener = models.ForeignKey(Listener, on_delete=models.CASCADE)
+    track = models.ForeignKey(Track, on_delete=models.CASCADE)
+    plays = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["listener", "track"], name="one_count_per_track"),
+            models.CheckConstraint(condition=Q(plays__gt=0), name="plays_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.listener_id} played {self.track_id} {self.plays} times"
+
+
+class FeedbackQuerySet(models.QuerySet["Feedback"]):
+    """Reads of feedback."""
+
+    def by(self, listener: Listener) -> Self:
+        """Return what this listener did."""
+        return self.filter(listener=listener)
+
+
+class Feedback(models.Model):
+    """One thing a listener did with a track. Append-only; the source of every other number.
+
+    Where it answers a slate, the row repeats what the slate says of the track (position, strategy,
+    propensity), so that training can weight by it without a join.
+    """
+
+    class Kind(models.TextChoices):
+        """How the listener responded."""
+
+        RATING = "rating"
+        LIKE = "like"
+        DISLIKE = "dislike"
+        PLAY = "play"
+        SKIP = "skip"
+        SAVE = "save"
+        HIDE = "hide"
+
+    event_id = models.CharField(max_length=64)
+    listener = models.ForeignKey(Listener, on_delete=models.CASCADE)
+    track = models.ForeignKey(Track, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    rating = models.PositiveSmallIntegerField(null=True)
+    completion = models.FloatField(null=True, help_text="share of the track heard, 0 to 1")
+    preference = models.FloatField(help_text="what the response says, 0 to 1")
+    recommendation = models.ForeignKey(
+        "recommendations.Recommendation", null=True, on_delete=models.PROTECT
+    )
+    position = models.PositiveSmallIntegerField(null=True, help_text="on the slate, from 0")
+    strategy = models.CharField(max_length=32, blank=True)
+    propensity = models.FloatField(null=True, help_text="probability of that strategy")
+    context = models.JSONField(default=dict)
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField(default=timezone.now)
+
+    objects = FeedbackQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["listener", "event_id"], name="feedback_once"),
+            models.CheckConstraint(
+                condition=Q(kind="rating", rating__range=(1, 5))
+                | (~Q(kind="rating") & Q(rating=None)),
+                name="feedback_rating_1_to_5",
+            ),
+            models.CheckConstraint(
+                condition=Q(completion=None) | Q(completion__range=(0, 1)),
+                name="feedback_completion_in_0_1",
+            ),
+            models.CheckConstraint(
+                condition=Q(preference__range=(0, 1)), name="feedback_preference_in_0_1"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["listener", "-occurred_at"]),
+            BrinIndex(fields=["received_at"]),
+            models.Index(
+                fields=["recommendation"],
+                condition=Q(recommendation__isnull=False),
+                name="feedback_by_slate",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.track_id} by {self.listener_id}"
+
+
+class Hidden(models.Model):
+    """A track or an artist that a listener does not want to see, for a time or for good."""
+
+    listener = models.ForeignKey(Listener, on_delete=models.CASCADE)
+    track = models.ForeignKey(Track, null=True, on_delete=models.CASCADE)
+    artist = models.ForeignKey(Artist, null=True, on_delete=models.CASCADE)
+    until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "hidden"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(track=None, artist__isnull=False) | Q(track__isnull=False, artist=None),
+                name="hidden_is_a_track_or_an_artist",
+            ),
+            models.UniqueConstraint(fields=["listener", "track"], name="track_hidden_once"),
+            models.UniqueConstraint(fields=["listener", "artist"], name="artist_hidden_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.listener_id} hides {self.track or self.artist}"
+
+
+class Taste(models.Model):
+    """What is known of a listener now, in one row, written with each response.
+
+    Everything here can be rebuilt from feedback, play counts and hidden tracks; it exists so that
+    a request reads one row.  `history` is packed by `recommendations.core.history`; `vector` is
+    the listener's folded-in embedding (float32, little-endian) for `model_version`, and is folded
+    again where that is not the model that serves.
+    """
+
+    listener = models.OneToOneField(Listener, primary_key=True, on_delete=models.CASCADE)
+    history = models.BinaryField(default=b"")
+    hidden = models.JSONField(default=dict, help_text="tracks and artists, each with its end")
+    model_version = models.ForeignKey(
+        "recommendations.ModelVersion", null=True, on_delete=models.SET_NULL
+    )
+    vector = models.BinaryField(default=b"")
+    n_feedback = models.PositiveIntegerField(default=0)
+    preference_sum = models.FloatField(default=0)
+    n_plays = models.PositiveIntegerField(default=0)
+    n_skips = models.PositiveIntegerField(default=0)
+    last_seen_at = models.DateTimeField(null=True)
+    session = models.JSONField(default=dict, help_text="start, tracks, minutes, preferences")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"taste of {self.listener_id}"
+
+
+class TrackHeat(models.Model):
+    """How much a track is listened to of late: preference-weighted responses, halved with time.
+
+    `heat` is the sum as it stood at `heat_at`; the effects of feedback bring both forward in one
+    statement, so that order and repetition of workers do not matter.
+    """
+
+    track = models.OneToOneField(Track, primary_key=True, on_delete=models.CASCADE)
+    heat = models.FloatField(default=0)
+    heat_at = models.DateTimeField()
+    n_feedback = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "track heat"
+
+    def __str__(self) -> str:
+        return f"heat of {self.track_id}"

@@ -1,0 +1,55 @@
+"""Effects that a committed row still owes."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
+    """Reads of the outbox."""
+
+    def open(self) -> Self:
+        """Return what still has to take effect."""
+        return self.filter(closed_at=None)
+
+    def dead(self) -> Self:
+        """Return what failed too often to be tried again by itself."""
+        return self.open().filter(attempts__gte=OutboxEvent.MAX_ATTEMPTS)
+
+
+class OutboxEvent(models.Model):
+    """A slate or a response whose effects (bandit, experiment, trend) are to be applied once.
+
+    The row is written with the row it speaks of, and closed in the transaction of its effects.
+    """
+
+    MAX_ATTEMPTS = 8
+
+    class Kind(models.TextChoices):
+        """What happened."""
+
+        SLATE = "slate"
+        FEEDBACK = "feedback"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    recommendation = models.ForeignKey(
+        "recommendations.Recommendation", null=True, on_delete=models.CASCADE
+    )
+    feedback = models.ForeignKey("recommendations.Feedback", null=True, on_delete=models.CASCADE)
+    created_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    closed_at = models.DateTimeField(null=True)
+
+    objects = OutboxQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(closed_at=None), name="outbox_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
