@@ -1,5 +1,6 @@
 """Who is this: users who log in, listeners who are recommended to, and their tokens."""
 
+import contextlib
 import hashlib
 import secrets
 import uuid
@@ -60,10 +61,8 @@ class ListenerQuerySet(models.QuerySet["Listener"]):
     def known_as(self, key: str) -> Self:
         """Return the listener with this external id, or else with this UUID."""
         query = models.Q(external_id=key)
-        try:
+        with contextlib.suppress(ValueError):
             query |= models.Q(uuid=uuid.UUID(key))
-        except ValueError:
-            pass
         return self.filter(query)
 
 

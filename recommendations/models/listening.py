@@ -17,6 +17,7 @@ class PlayCount(models.Model):
     listener = models.ForeignKey(Listener, on_delete=models.CASCADE)
     track = models.ForeignKey(Track, on_delete=models.CASCADE)
     plays = models.PositiveIntegerField()
+    imported_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [

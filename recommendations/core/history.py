@@ -1,0 +1,127 @@
+"""What a listener responded to, packed so that a request reads it in one column of one row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAPACITY = 1000
+"""Tracks kept; the ones heard longest ago give way."""
+
+_RECORD = np.dtype(
+    [
+        ("track", "<i8"),
+        ("preference", "<f4"),
+        ("rating", "<f4"),
+        ("heard_at", "<f8"),
+        ("explicit", "?"),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The tracks a listener responded to, each once, the one heard last at the end.
+
+    Attributes:
+        records: structured array, shape (n,), with the fields
+            track: primary key of the track;
+            preference: in [0, 1];
+            rating: 1 to 5, NaN where none was given;
+            heard_at: seconds since 1970 (UTC);
+            explicit: whether the preference was said (rated, liked, saved, hidden), not only
+                concluded from playing.
+    """
+
+    records: NDArray[np.void]
+
+    @classmethod
+    def empty(cls) -> History:
+        """Return the history of somebody new."""
+        return cls(np.empty(0, _RECORD))
+
+    @classmethod
+    def build(
+        cls,
+        tracks: NDArray[np.int64],
+        preferences: NDArray[np.floating],
+        heard_at: NDArray[np.floating],
+        ratings: NDArray[np.floating] | None = None,
+        explicit: NDArray[np.bool_] | None = None,
+    ) -> History:
+        """Return the history with these columns, each of shape (n,), tracks distinct."""
+        records = np.empty(len(tracks), _RECORD)
+        records["track"] = tracks
+        records["preference"] = preferences
+        records["heard_at"] = heard_at
+        records["rating"] = np.nan if ratings is None else ratings
+        records["explicit"] = False if explicit is None else explicit
+        order = np.argsort(records["heard_at"], kind="stable")[-CAPACITY:]
+        return cls(records[order])
+
+    @classmethod
+    def from_bytes(cls, packed: bytes | memoryview) -> History:
+        """Return the history that `to_bytes` packed.
+
+        Raises:
+            ValueError: the length is no multiple of a record's.
+        """
+        return cls(np.frombuffer(packed, _RECORD))
+
+    def to_bytes(self) -> bytes:
+        """Return the records, little-endian, without padding."""
+        return self.records.tobytes()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def tracks(self) -> NDArray[np.int64]:
+        """Primary keys, shape (n,)."""
+        return self.records["track"]
+
+    @property
+    def preferences(self) -> NDArray[np.float32]:
+        """Preferences in [0, 1], shape (n,)."""
+        return self.records["preference"]
+
+    @property
+    def ratings(self) -> NDArray[np.float32]:
+        """Ratings 1 to 5 or NaN, shape (n,)."""
+        return self.records["rating"]
+
+    def heard_since(self, moment: float) -> NDArray[np.int64]:
+        """Return the primary keys of the tracks heard at or after `moment` (epoch seconds)."""
+        heard: NDArray[np.int64] = self.tracks[self.records["heard_at"] >= moment]
+        return heard
+
+    def respond(
+        self,
+        track: int,
+        preference: float,
+        at: float,
+        *,
+        rating: float | None = None,
+        explicit: bool = False,
+    ) -> History:
+        """Return the history after one more response.
+
+        What was said outweighs what was concluded: playing a track that was rated leaves its
+        preference alone.  Of two things said the later one counts, by `at`, whichever arrives
+        first; of two plays their mean.
+        """
+        place = np.flatnonzero(self.tracks == track)
+        new = np.zeros(1, _RECORD)
+        new[0] = (track, preference, np.nan if rating is None else rating, at, explicit)
+        if place.size:
+            old = self.records[place[0]]
+            if old["explicit"] and (not explicit or old["heard_at"] > at):
+                new[0] = old
+            elif not explicit and not old["explicit"]:
+                new["preference"] = (old["preference"] + np.float32(preference)) / 2
+            new["heard_at"] = max(float(old["heard_at"]), at)
+        records = np.concatenate([np.delete(self.records, place), new])
+        order = np.argsort(records["heard_at"], kind="stable")[-CAPACITY:]
+        return History(records[order])

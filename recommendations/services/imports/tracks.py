@@ -1,0 +1,180 @@
+"""Catalogues from CSV."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from recommendations.models.catalogue import AUDIO_FEATURES, UNIT_FEATURES
+from recommendations.services.catalogue import touch_catalogue
+from recommendations.services.imports.reading import (
+    BadRow,
+    Progress,
+    Reject,
+    Rejects,
+    copy_rows,
+    number,
+    open_text,
+    quiet,
+    read_rows,
+    text,
+    whole,
+)
+
+COLUMNS = ("track_id", "name", "artist", "album", "genres", "year", "duration_ms", "popularity")
+# The loaded columns, and how a temporary table holds them.
+_STAGE = (
+    "line integer, track_id text, name text, artist text, album text, genres text[], "
+    "year smallint, duration_ms integer, popularity smallint, "
+    + ", ".join(f"{feature} double precision" for feature in AUDIO_FEATURES)
+)
+_PLAIN = ("name", "album", "year", "duration_ms", "popularity", *AUDIO_FEATURES)
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did."""
+
+    noun: str
+    created: int
+    changed: int
+    unchanged: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.created:,} {self.noun} new, {self.changed:,} changed, "
+            f"{self.unchanged:,} unchanged"
+        )
+
+
+@transaction.atomic
+def import_tracks(path: Path, *, rejects: Rejects, progress: Progress = quiet) -> ImportReport:
+    """Load a catalogue; tracks are known again by `track_id`, the last row of a file counts.
+
+    Args:
+        path: CSV or CSV.gz with a header; ``track_id``, ``name`` and ``artist`` are needed.
+        rejects: takes the rows that cannot be loaded.
+        progress: called with the bytes read so far.
+
+    Raises:
+        ImportRefused: nothing was changed, for the reason given.
+    """
+    with ExitStack() as stack, connection.cursor() as cursor:
+        file = open_text(path, stack, progress)
+        rows = read_rows(
+            file,
+            path.name,
+            required=("track_id", "name", "artist"),
+            known=(*COLUMNS, *AUDIO_FEATURES),
+            rejects=rejects,
+        )
+        cursor.execute(f"CREATE TEMPORARY TABLE stage ({_STAGE}) ON COMMIT DROP")
+        columns = ("line", *COLUMNS, *AUDIO_FEATURES)
+        copy_rows(cursor, "stage", columns, _parsed(rows, rejects))
+        return load_staged_tracks(cursor)
+
+
+def load_staged_tracks(cursor) -> ImportReport:
+    """Merge the temporary table ``stage`` into the catalogue; see `import_tracks`."""
+    cursor.execute(
+        "DELETE FROM stage s USING stage later "
+        "WHERE s.track_id = later.track_id AND s.line < later.line"
+    )
+    cursor.execute(
+        "INSERT INTO recommendations_artist (name) SELECT DISTINCT artist FROM stage "
+        "ON CONFLICT DO NOTHING"
+    )
+    cursor.execute(
+        "INSERT INTO recommendations_genre (name) SELECT DISTINCT unnest(genres) FROM stage "
+        "ON CONFLICT DO NOTHING"
+    )
+    assignments = ", ".join(f"{column} = excluded.{column}" for column in _PLAIN)
+    ours = ", ".join(f"t.{column}" for column in _PLAIN)
+    theirs = ", ".join(f"excluded.{column}" for column in _PLAIN)
+    cursor.execute(
+        f"""
+        INSERT INTO recommendations_track AS t
+            (track_id, {", ".join(_PLAIN)}, artist_id, is_active, created_at, updated_at)
+        SELECT s.track_id, {", ".join(f"s.{column}" for column in _PLAIN)}, a.id, true, %s, %s
+        FROM stage s JOIN recommendations_artist a ON a.name = s.artist
+        ORDER BY s.line
+        ON CONFLICT (track_id) DO UPDATE
+            SET {assignments}, artist_id = excluded.artist_id, updated_at = excluded.updated_at
+            WHERE ({ours}, t.artist_id) IS DISTINCT FROM ({theirs}, excluded.artist_id)
+        RETURNING t.id, (xmax = 0)
+        """,  # noqa: S608 (column names of ours)
+        [timezone.now()] * 2,
+    )
+    touched = dict(cursor.fetchall())
+    cursor.execute(
+        """
+        CREATE TEMPORARY TABLE wanted ON COMMIT DROP AS
+        SELECT DISTINCT t.id AS track_id, g.id AS genre_id
+        FROM stage s CROSS JOIN unnest(s.genres) AS wanted(name)
+        JOIN recommendations_track t ON t.track_id = s.track_id
+        JOIN recommendations_genre g ON g.name = wanted.name
+        """
+    )
+    cursor.execute(
+        """
+        DELETE FROM recommendations_track_genres tg
+        USING recommendations_track t, stage s
+        WHERE tg.track_id = t.id AND t.track_id = s.track_id
+          AND NOT EXISTS (SELECT FROM wanted w
+                          WHERE (w.track_id, w.genre_id) = (tg.track_id, tg.genre_id))
+        RETURNING tg.track_id
+        """
+    )
+    regenred = {track for (track,) in cursor.fetchall()}
+    cursor.execute(
+        "INSERT INTO recommendations_track_genres (track_id, genre_id) "
+        "SELECT track_id, genre_id FROM wanted ON CONFLICT DO NOTHING RETURNING track_id"
+    )
+    regenred |= {track for (track,) in cursor.fetchall()}
+    cursor.execute("SELECT count(*) FROM stage")
+    (total,) = cursor.fetchone()
+    created = sum(touched.values())
+    changed = len(set(touched) | regenred) - created
+    if created or changed:
+        touch_catalogue()
+    return ImportReport("tracks", created, changed, total - created - changed)
+
+
+def _parsed(
+    rows: Iterator[tuple[int, dict[str, str]]], rejects: Rejects
+) -> Iterator[tuple[object, ...]]:
+    """Yield staged rows; what cannot be one goes to `rejects`."""
+    for line, cells in rows:
+        try:
+            yield (
+                line,
+                text(cells, "track_id", longest=128),
+                text(cells, "name", longest=500),
+                text(cells, "artist", longest=500),
+                text(cells, "album", longest=500, needed=False),
+                parse_genres(cells.get("genres", "")),
+                whole(cells, "year", 1000, 9999),
+                whole(cells, "duration_ms", 1, 2**31 - 1),
+                whole(cells, "popularity", 0, 100),
+                *(number(cells, feature, 0, 1) for feature in UNIT_FEATURES),
+                number(cells, "loudness_db", -200, 50),
+                number(cells, "tempo_bpm", 0, 1000),
+            )
+        except BadRow as error:
+            rejects.add(Reject(line, str(error), list(cells.values())))
+
+
+def parse_genres(cell: str) -> list[str]:
+    """Return the genres of a cell, lower case, in order, each once.
+
+    Raises:
+        BadRow: one is longer than 100 characters.
+    """
+    genres = list(dict.fromkeys(name.strip().lower() for name in cell.split(";") if name.strip()))
+    for genre in genres:
+        if len(genre) > 100:
+            raise BadRow(f"genres holds a genre of {len(genre)} characters, 100 are allowed")
+    return genres

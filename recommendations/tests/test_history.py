@@ -1,0 +1,57 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommendations.core.history import CAPACITY, History
+
+
+def respond(*responses):
+    history = History.empty()
+    for track, preference, at, explicit in responses:
+        history = history.respond(track, preference, at, explicit=explicit)
+    return history
+
+
+def test_packing_loses_nothing():
+    history = History.empty().respond(7, 0.75, 1e9, rating=4, explicit=True).respond(8, 0.5, 2e9)
+    again = History.from_bytes(history.to_bytes())
+    for column in ("track", "preference", "rating", "heard_at", "explicit"):
+        np.testing.assert_array_equal(again.records[column], history.records[column])
+
+
+def test_what_was_said_outweighs_what_was_played():
+    history = respond((1, 0.0, 10.0, True), (1, 1.0, 20.0, False))
+    assert history.preferences.tolist() == [0.0]
+    assert history.heard_since(20.0).tolist() == [1]
+
+
+def test_the_later_of_two_ratings_counts_whichever_arrives_first():
+    early, late = (1, 0.25, 10.0, True), (1, 1.0, 20.0, True)
+    assert respond(early, late).preferences.tolist() == [1.0]
+    assert respond(late, early).preferences.tolist() == [1.0]
+
+
+def test_plays_are_averaged():
+    assert respond((1, 1.0, 1.0, False), (1, 0.5, 2.0, False)).preferences.tolist() == [0.75]
+
+
+def test_the_oldest_tracks_give_way():
+    history = History.build(
+        np.arange(CAPACITY), np.ones(CAPACITY), np.arange(CAPACITY, dtype=float)
+    ).respond(5000, 1.0, 1e6)
+    assert len(history) == CAPACITY
+    assert 0 not in history.tracks
+    assert history.tracks[-1] == 5000
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 5), st.floats(0, 1, width=32), st.floats(0, 100), st.booleans()),
+        max_size=30,
+    )
+)
+def test_each_track_stands_once_in_order_of_hearing(responses):
+    history = respond(*responses)
+    assert set(history.tracks) == {track for track, *_ in responses}
+    assert len(set(history.tracks)) == len(history)
+    assert (np.diff(history.records["heard_at"]) >= 0).all()
