@@ -1,0 +1,100 @@
+"""Array types shared by the algorithms, and the one sparse layout they are served from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Rows = NDArray[np.int32]
+AnyRows = NDArray[np.integer]
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """A matrix in compressed rows (CSR), readable straight from memory-mapped files.
+
+    Attributes:
+        starts: where each row begins in `columns`, shape (n_rows + 1,), int64, rising from 0.
+        columns: column of each entry, shape (n_entries,), int32, unique within a row.
+        values: value of each entry, shape (n_entries,), float16 or float32.
+        n_columns: width of the matrix.
+    """
+
+    starts: NDArray[np.int64]
+    columns: Rows
+    values: NDArray[np.floating]
+    n_columns: int
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.starts) - 1
+
+    @classmethod
+    def from_lists(cls, rows: Iterable[Iterable[int]], n_columns: int) -> SparseRows:
+        """Build a 0/1 matrix from each row's columns; repeats within a row count once."""
+        unique = [np.unique(np.fromiter(row, dtype=np.int32)) for row in rows]
+        starts = np.zeros(len(unique) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in unique], out=starts[1:])
+        columns = np.concatenate([*unique, np.empty(0, np.int32)]).astype(np.int32)
+        if columns.size and (columns.min() < 0 or columns.max() >= n_columns):
+            raise ValueError(f"columns must lie in [0, {n_columns}), got {columns.max()}")
+        return cls(starts, columns, np.ones(len(columns), np.float32), n_columns)
+
+    def row(self, row: int) -> tuple[Rows, Floats]:
+        """Return one row's columns and values."""
+        entries = slice(self.starts[row], self.starts[row + 1])
+        return self.columns[entries], self.values[entries].astype(np.float32)
+
+    def entries_of(self, rows: AnyRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the positions of the entries of `rows`, and which of `rows` each belongs to."""
+        begin = self.starts[rows]
+        lengths = self.starts[np.asarray(rows) + 1] - begin
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        first = np.cumsum(lengths) - lengths
+        position = np.arange(lengths.sum()) + np.repeat(begin - first, lengths)
+        return position, owner
+
+    def weighted_sum(self, rows: AnyRows, weights: NDArray[np.floating]) -> Floats:
+        """Return `weights @ matrix[rows]` as a dense vector, shape (n_columns,)."""
+        position, owner = self.entries_of(rows)
+        summands = self.values[position] * weights[owner]
+        dense = np.bincount(self.columns[position], summands, minlength=self.n_columns)
+        return dense.astype(np.float32)
+
+    def dot(self, vector: NDArray[np.floating], rows: AnyRows | None = None) -> Floats:
+        """Return the product of the matrix, or of some of its rows, with a column vector."""
+        if rows is None:
+            summands = self.values * vector[self.columns]
+            total = np.concatenate([[0.0], np.cumsum(summands, dtype=np.float64)])
+            return (total[self.starts[1:]] - total[self.starts[:-1]]).astype(np.float32)
+        position, owner = self.entries_of(rows)
+        summands = self.values[position] * vector[self.columns[position]]
+        return np.bincount(owner, summands, minlength=len(rows)).astype(np.float32)
+
+
+def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
+    """Return the rows of the `k` largest finite scores, best first; ties go to the lower row.
+
+    Rows scored `-inf` are never returned, so fewer than `k` may come back.  O(n + k log k).
+
+    Raises:
+        ValueError: `k` < 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be >= 1, got {k}")
+    if k < len(scores):
+        threshold = np.partition(scores, -k)[-k]
+        above = np.flatnonzero(scores > threshold)
+        ties = np.flatnonzero(scores == threshold)[: k - len(above)]
+        rows = np.concatenate([above, ties])
+        rows.sort()
+    else:
+        rows = np.arange(len(scores))
+    rows = rows[np.argsort(-scores[rows], kind="stable")]
+    return rows[np.isfinite(scores[rows])]

@@ -1,0 +1,156 @@
+"""Item-to-item weights in closed form: EASE, and its form with a penalty that grows with counts.
+
+EASE (Steck, WWW 2019) regresses every track on all others, B = I - P / diag(P) with
+P = (X'X + Lambda)^-1.  With Lambda = lambda + mu * count it is the dropout-regularized linear
+autoencoder (RDLAE; Moon et al., SIGIR 2023).  With fewer listeners than tracks P comes from the
+listeners' Gram matrix (Woodbury), and only blocks of B exist at any time: the strongest weights per
+target track are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recommendations.core.arrays import AnyRows, Doubles, Floats, SparseRows, top_k
+
+_BLOCK = 1024  # target tracks whose dense weights exist at once
+
+
+@dataclass(frozen=True)
+class SimilarityConfig:
+    """Settings of the item-to-item model.
+
+    Attributes:
+        penalty: lambda, the constant part of the ridge penalty.
+        penalty_per_count: mu, the part per listener of the track.
+        neighbours: weights kept for each target track.
+        max_tracks: where both tracks and listeners outnumber this, only so many of the most heard
+            tracks take part, since the inverse costs the cube of the smaller number.
+    """
+
+    penalty: float = 100.0
+    penalty_per_count: float = 0.5
+    neighbours: int = 100
+    max_tracks: int = 20_000
+
+
+def affinity_matrix(
+    user_rows: AnyRows,
+    track_rows: AnyRows,
+    values: NDArray[np.floating],
+    shape: tuple[int, int],
+) -> sparse.csr_matrix:
+    """Return the matrix X of affinities, a row per listener."""
+    return sparse.csr_matrix((values.astype(np.float32), (user_rows, track_rows)), shape=shape)
+
+
+def item_weights(affinities: sparse.csr_matrix, config: SimilarityConfig) -> SparseRows:
+    """Return B, a row per history track and a column per target, the strongest of each column.
+
+    O(m^3) time and O(m^2) memory with m the smaller of listeners and tracks.
+    """
+    n_users, n_tracks = affinities.shape
+    counts = np.asarray((affinities != 0).sum(axis=0)).ravel()
+    if min(n_users, n_tracks) > config.max_tracks:
+        kept = np.sort(np.argsort(-counts, kind="stable")[: config.max_tracks])
+    else:
+        kept = np.flatnonzero(counts > 0)
+    matrix = affinities[:, kept]
+    penalty = (config.penalty + config.penalty_per_count * counts[kept]).astype(np.float32)
+    if n_users < len(kept):
+        columns = _dual_blocks(matrix, penalty)
+    else:
+        columns = _primal_blocks(matrix, penalty)
+    rows_of: list[NDArray[np.intp]] = []
+    values_of: list[Floats] = []
+    targets_of: list[NDArray[np.intp]] = []
+    for begin, block in columns:  # block: (len(kept), width), diagonal already zero
+        k = min(config.neighbours, len(block))
+        strongest = np.argpartition(-block, k - 1, axis=0)[:k]
+        values = np.take_along_axis(block, strongest, axis=0)
+        real = values > 0
+        rows_of.append(kept[strongest[real]])
+        values_of.append(values[real])
+        targets = np.broadcast_to(kept[begin : begin + block.shape[1]], strongest.shape)
+        targets_of.append(targets[real])
+    weights = sparse.csr_matrix(
+        (np.concatenate(values_of), (np.concatenate(rows_of), np.concatenate(targets_of))),
+        shape=(n_tracks, n_tracks),
+    )
+    return SparseRows(
+        starts=weights.indptr.astype(np.int64),
+        columns=weights.indices.astype(np.int32),
+        values=weights.data.astype(np.float16),
+        n_columns=n_tracks,
+    )
+
+
+def _primal_blocks(matrix: sparse.csr_matrix, penalty: Floats):
+    gram = (matrix.T @ matrix).toarray().astype(np.float32)
+    gram.flat[:: len(gram) + 1] += penalty
+    inverse = np.linalg.inv(gram)
+    diagonal = np.diag(inverse).copy()
+    for begin in range(0, len(inverse), _BLOCK):
+        block = -inverse[:, begin : begin + _BLOCK] / diagonal[begin : begin + _BLOCK]
+        _clear_diagonal(block, begin)
+        yield begin, block
+
+
+def _dual_blocks(matrix: sparse.csr_matrix, penalty: Floats):
+    """Yield blocks of B by Woodbury.
+
+    P = L^-1 - L^-1 X' K X L^-1 with K = (I + X L^-1 X')^-1, of the listeners' size.
+    """
+    scaled = matrix.multiply(1 / penalty).tocsr().astype(np.float32)  # X L^-1
+    system = (scaled @ matrix.T).toarray()
+    system.flat[:: len(system) + 1] += 1
+    kernel = np.linalg.inv(system.astype(np.float32))
+    scaled_columns = scaled.tocsc()
+    for begin in range(0, matrix.shape[1], _BLOCK):
+        mine = scaled_columns[:, begin : begin + _BLOCK]
+        half = kernel @ mine.toarray()
+        block = np.asarray(scaled.T @ half)
+        width = block.shape[1]
+        own = np.arange(width)
+        diagonal = 1 / penalty[begin : begin + width] - block[begin + own, own]
+        block /= diagonal
+        _clear_diagonal(block, begin)
+        yield begin, block
+
+
+def _clear_diagonal(block: Floats, begin: int) -> None:
+    own = np.arange(block.shape[1])
+    block[begin + own, own] = 0
+
+
+def item_scores(weights: SparseRows, track_rows: AnyRows, affinities: Floats) -> Floats:
+    """Return every track's sum of weights from the history, shape (n_tracks,)."""
+    return weights.weighted_sum(track_rows, affinities)
+
+
+def similar_tracks(
+    weights: SparseRows, embeddings: Floats, track_row: int, *, k: int
+) -> tuple[NDArray[np.intp], Floats]:
+    """Return the `k` tracks most alike and how much, best first, itself excluded.
+
+    Tracks linked by item-to-item weights come first; the rest are ordered by the cosine of their
+    embeddings, which come from content for tracks that nobody heard.
+    """
+    own = embeddings[track_row]
+    norms = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings))
+    cosine = embeddings @ own / np.maximum(norms * norms[track_row], 1e-9)
+    columns, values = weights.row(track_row)
+    scores = cosine.astype(np.float32)
+    scores[columns] += 1 + values
+    scores[track_row] = -np.inf
+    rows = top_k(scores, k)
+    return rows, scores[rows]
+
+
+def shrunk_popularity(counts: NDArray[np.integer], n_users: int) -> Doubles:
+    """Return log((count + 1) / (n_users + 2)) per track: the log of the smoothed share."""
+    return np.log((np.asarray(counts, np.float64) + 1) / (n_users + 2))

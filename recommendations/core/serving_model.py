@@ -1,0 +1,265 @@
+"""The model as it serves: every strategy's scores for one listener, from arrays alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommendations.core.arrays import AnyRows, Floats, SparseRows, top_k
+from recommendations.core.calibration import Calibration
+from recommendations.core.content import (
+    ContentFeatures,
+    ContentProfile,
+    StatedTaste,
+    content_profile,
+    content_scores,
+    matching_genres,
+)
+from recommendations.core.ensemble import Blend, Moments
+from recommendations.core.fold_in import affinity
+from recommendations.core.item_similarity import item_scores, similar_tracks
+from recommendations.core.neumf import NeuMF
+
+EXACT_LIMIT = 50_000
+"""Above so many tracks, the network scores candidates and not the whole catalogue."""
+
+N_CANDIDATES = 3_000
+N_REFERENCE = 2_048
+
+
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """One listener as the model sees them; made by `ServingModel.listener`.
+
+    Attributes:
+        track_rows: tracks responded to, shape (n,).
+        preferences: in [0, 1], shape (n,).
+        user_vector: shape (user_dim,).
+        profile: taste in terms of content.
+    """
+
+    track_rows: NDArray[np.int64]
+    preferences: Floats
+    user_vector: Floats
+    profile: ContentProfile
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A track of the listener's own history that raised another's score, and by how much."""
+
+    track_row: int
+    contribution: float
+
+
+@dataclass(frozen=True, eq=False)
+class ServingModel:
+    """Everything that serving needs of one trained model.
+
+    Attributes:
+        track_ids: database id of each row, shape (n_tracks,), int64.
+        network: the neural collaborative filter.
+        similarity: item-to-item weights, a row per history track.
+        content: genres and audio features.
+        content_projection: from content vector to factorization embedding, (n_features, dim).
+        popularity: log share of listeners who know each track, shape (n_tracks,).
+        track_counts: number of listeners who responded to each track, shape (n_tracks,).
+        blend: weights of `hybrid_ensemble`.
+        calibration: of rating and confidence.
+        metadata: counts, metrics, configuration, seed: what the manifest holds beside arrays.
+    """
+
+    track_ids: NDArray[np.int64]
+    network: NeuMF
+    similarity: SparseRows
+    content: ContentFeatures
+    content_projection: Floats
+    popularity: Floats
+    track_counts: Floats
+    blend: Blend
+    calibration: Calibration
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def n_tracks(self) -> int:
+        """Number of tracks."""
+        return len(self.track_ids)
+
+    @property
+    def user_dim(self) -> int:
+        """Length of a listener's vector."""
+        return self.network.user_dim
+
+    @cached_property
+    def row_of(self) -> dict[int, int]:
+        """Row of each track id."""
+        return {int(track_id): row for row, track_id in enumerate(self.track_ids)}
+
+    def fold_in(
+        self,
+        track_rows: AnyRows,
+        preferences: NDArray[np.floating],
+        stated: StatedTaste = StatedTaste(),  # noqa: B008 (frozen)
+    ) -> Floats:
+        """Return the vector of a listener, shape (user_dim,); deterministic, under 2 ms.
+
+        Equal to the vector used in training for the same history.  With nothing known at all it
+        is the average listener; a stated taste moves the prior towards tracks of that content.
+        """
+        return self.network.user_vector(
+            track_rows, preferences, prior_mean=self._prior_mean(stated)
+        )
+
+    def listener(
+        self,
+        track_rows: AnyRows,
+        preferences: NDArray[np.floating],
+        *,
+        stated: StatedTaste = StatedTaste(),  # noqa: B008 (frozen)
+        user_vector: Floats | None = None,
+    ) -> Listener:
+        """Return a listener ready to be scored, folding in unless their vector is given."""
+        rows = np.asarray(track_rows, np.int64)
+        if rows.size and (rows.min() < 0 or rows.max() >= self.n_tracks):
+            raise ValueError(f"track_rows must lie in [0, {self.n_tracks}), got {rows.max()}")
+        liking = np.asarray(preferences, np.float32)
+        if user_vector is None:
+            user_vector = self.fold_in(rows, liking, stated)
+        elif user_vector.shape != (self.user_dim,):
+            raise ValueError(f"user_vector has shape {user_vector.shape}, not ({self.user_dim},)")
+        profile = content_profile(self.content, rows, liking, stated)
+        return Listener(rows, liking, user_vector, profile)
+
+    def neural_scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
+        """Return the network's logit per track (or for `rows`)."""
+        return self.network.scores(user_vector, rows)
+
+    def content_scores(self, listener: Listener, rows: AnyRows | None = None) -> Floats:
+        """Return how well each track's content fits."""
+        return content_scores(self.content, listener.profile, rows)
+
+    def item_scores(self, listener: Listener) -> Floats:
+        """Return each track's sum of item-to-item weights from the listener's history."""
+        return item_scores(self.similarity, listener.track_rows, affinity(listener.preferences))
+
+    def hybrid_scores(self, listener: Listener, rows: AnyRows | None = None) -> Floats:
+        """Return the blended score of every track, or of `rows`.
+
+        Scores are standardised by each component's moments over a fixed sample of the catalogue,
+        so a track's score does not depend on which others are asked for.
+        """
+        item = self.item_scores(listener)
+        moments = {
+            name: Moments.of(scores)
+            for name, scores in self._components(listener, item, self._reference).items()
+        }
+        moments["item_to_item"] = Moments.of(item)
+        return self.blend(self._components(listener, item, rows), moments)
+
+    def components(self, listener: Listener) -> dict[str, Floats]:
+        """Return every component's scores over the whole catalogue."""
+        return self._components(listener, self.item_scores(listener), None)
+
+    def candidates(self, listener: Listener, *, n: int = N_CANDIDATES) -> NDArray[np.intp]:
+        """Return the rows worth scoring: those the dot product or the history suggests.
+
+        All rows up to `EXACT_LIMIT` tracks; about `n` dot products, and the history's neighbours,
+        above it.
+        """
+        if self.n_tracks <= EXACT_LIMIT:
+            return np.arange(self.n_tracks)
+        near = _largest(self.network.factor_scores(listener.user_vector), n)
+        item = self.item_scores(listener)
+        linked = np.flatnonzero(item > 0)
+        if len(linked) > n:
+            linked = linked[_largest(item[linked], n)]
+        return np.union1d(near, linked)
+
+    def expected_rating(self, listener: Listener, rows: AnyRows) -> Floats:
+        """Return the calibrated expected rating, 1 to 5, of each of `rows`."""
+        _, preferences = self.network.scores_and_preferences(listener.user_vector, rows)
+        return self.calibration.expected_rating(preferences)
+
+    def confidence(self, listener: Listener, rows: AnyRows, ratings: Floats) -> Floats:
+        """Return the probability that each rating is within one star of the truth."""
+        return self.calibration.confidence_of(
+            ratings, float(len(listener.track_rows)), self.track_counts[rows]
+        )
+
+    def similar(self, track_row: int, k: int) -> tuple[NDArray[np.intp], Floats]:
+        """Return the `k` tracks most like one, best first, with their scores."""
+        return similar_tracks(self.similarity, self.network.fold_in.embeddings, track_row, k=k)
+
+    def nearest_rated(
+        self, listener: Listener, track_row: int, *, limit: int = 2
+    ) -> list[Evidence]:
+        """Return the history tracks that raised a track's score most, most first.
+
+        The contribution is the item-to-item weight and the share of the dot product that the
+        track added to the folded-in embedding, both in standard deviations as blended.
+        """
+        history = listener.track_rows
+        if not len(history):
+            return []
+        targets = affinity(listener.preferences)
+        link = np.zeros(len(history), np.float32)
+        for i, row in enumerate(history):
+            columns, values = self.similarity.row(int(row))
+            at = np.flatnonzero(columns == track_row)
+            if at.size:
+                link[i] = values[at[0]] * targets[i]
+        embedded = self.network.fold_in.contributions(
+            history, listener.preferences, track_row, weights=self.network.fusion
+        )
+        moments_item = Moments.of(self.item_scores(listener))
+        logits = self.network.scores(listener.user_vector, self._reference)
+        moments_neural = Moments.of(logits)
+        total = (
+            self.blend.item_to_item * link / moments_item.deviation
+            + self.blend.neural * embedded / moments_neural.deviation
+        )
+        return [
+            Evidence(int(history[i]), float(total[i])) for i in top_k(total, limit) if total[i] > 0
+        ]
+
+    def matching_genres(self, listener: Listener, track_row: int, *, limit: int = 3) -> list[str]:
+        """Return the track's genres that the listener likes, most liked first."""
+        return matching_genres(self.content, listener.profile, track_row, limit=limit)
+
+    @cached_property
+    def _reference(self) -> NDArray[np.intp]:
+        """Rows spread evenly over the catalogue; all of a small one."""
+        if self.n_tracks <= N_REFERENCE:
+            return np.arange(self.n_tracks)
+        return np.linspace(0, self.n_tracks - 1, N_REFERENCE).astype(np.intp)
+
+    def _components(
+        self, listener: Listener, item: Floats, rows: AnyRows | None
+    ) -> dict[str, Floats]:
+        return {
+            "neural": self.network.scores(listener.user_vector, rows),
+            "item_to_item": item if rows is None else item[rows],
+            "content": self.content_scores(listener, rows),
+            "popularity": self.popularity if rows is None else self.popularity[rows],
+        }
+
+    def _prior_mean(self, stated: StatedTaste) -> Floats | None:
+        """Return the embedding that the stated taste alone would fold in to."""
+        if not stated:
+            return None
+        nothing = np.empty(0, np.int64)
+        profile = content_profile(self.content, nothing, nothing.astype(np.float32), stated)
+        wanted = np.concatenate([profile.genres, profile.audio * profile.audio_strength])
+        pseudo_track = (wanted.astype(np.float32) @ self.content_projection)[None, :]
+        return self.network.fold_in.from_pseudo_tracks(pseudo_track)
+
+
+def _largest(scores: Floats, n: int) -> NDArray[np.intp]:
+    """Return the rows of the n largest scores, in no order."""
+    if n >= len(scores):
+        return np.arange(len(scores))
+    return np.argpartition(scores, len(scores) - n)[-n:]
