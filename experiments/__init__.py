@@ -1,0 +1,1 @@
+"""Which policy does this listener get, and did it work?"""

@@ -1,0 +1,1 @@
+"""Assignment, statistics and decisions of experiments: numpy and scipy, plain values, sums."""
