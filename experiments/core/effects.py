@@ -118,8 +118,9 @@ def lift(
             )
         scale = abs(arm_c.value)
         estimate = difference / scale
-        # The control is in the difference and in the divisor: its gradient has both parts.
-        slope = 1 + difference / arm_c.value
+        # The control is in the difference and in the divisor: its gradient has both parts, taken
+        # where both arms' covariates have the same mean, which randomization makes true.
+        slope = arm_t.value / arm_c.value
         variance_c_lift = (
             slope**2 * arm_c.variance
             + theta**2 * arm_c.pre_variance
