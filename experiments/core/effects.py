@@ -118,9 +118,10 @@ def lift(
             )
         scale = abs(arm_c.value)
         estimate = difference / scale
-        # The control is in the difference and in the divisor: its gradient has both parts, taken
-        # where both arms' covariates have the same mean, which randomization makes true.
-        slope = arm_t.value / arm_c.value
+        # The control is in the difference and in the divisor: its gradient has both parts.  With
+        # the adjusted or the unadjusted treatment it is the same in the limit; GrowthBook takes
+        # the former for ratios and the latter for means, and so does this, to agree with it.
+        slope = 1 + difference / arm_c.value if kind == "ratio" else arm_t.value / arm_c.value
         variance_c_lift = (
             slope**2 * arm_c.variance
             + theta**2 * arm_c.pre_variance

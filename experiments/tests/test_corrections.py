@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 from experiments.core.corrections import adjusted_interval, benjamini_hochberg, holm
 from experiments.core.intervals import Interval
 
-P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
+P_VALUES = st.lists(st.integers(0, 10**6).map(lambda n: n / 10**6), min_size=1, max_size=20)
 
 
 def test_holm_matches_the_published_case():

@@ -104,7 +104,11 @@ def test_a_winner_whose_rivals_all_lost_ships_early():
 
 @pytest.mark.parametrize(
     ("between", "kind"),
-    [(None, VerdictKind.REVIEW), ((-0.01, 0.1), VerdictKind.REVIEW), ((0.01, 0.1), VerdictKind.SHIP)],
+    [
+        (None, VerdictKind.REVIEW),
+        ((-0.01, 0.1), VerdictKind.REVIEW),
+        ((0.01, 0.1), VerdictKind.SHIP),
+    ],
 )
 def test_of_two_winners_the_leader_ships_only_if_it_beats_the_second(between, kind):
     comparisons = [goal(0.1, 0.2, "b"), goal(0.2, 0.3, "c")]
