@@ -1,0 +1,154 @@
+"""What a slate or a response still owes once it is committed: bandit, experiment, trend.
+
+The rows of the outbox are applied in batches by any number of workers.  A batch takes rows nobody
+else holds, applies them and closes them in one transaction; so an effect happens exactly once,
+whatever dies when.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Avg, F
+
+import bandits.services
+import experiments.services
+from recommendations.models import Feedback, OutboxEvent
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+FIRST_RETRY = timedelta(seconds=2)
+
+
+def drain_outbox(*, at: datetime, batch: int = BATCH) -> int:
+    """Apply one batch of open events and return how many it held.
+
+    A batch that fails is applied one by one, so that a single bad event holds up only itself; it
+    is tried again later and later, and left for a person after `OutboxEvent.MAX_ATTEMPTS`.
+    """
+    with transaction.atomic():
+        events = list(_due(at)[:batch])
+        try:
+            with transaction.atomic():
+                _apply(events, at)
+                _close(events, at)
+        except Exception:
+            # Whatever it is, it must not stop the others; each is tried alone below.
+            logger.exception("a batch of %s events failed; trying them one by one", len(events))
+        else:
+            return len(events)
+        for event in events:
+            try:
+                with transaction.atomic():
+                    _apply([event], at)
+                    _close([event], at)
+            except Exception as error:  # noqa: BLE001 (kept with the event, for a person to see)
+                delay = FIRST_RETRY * 2**event.attempts
+                OutboxEvent.objects.filter(pk=event.pk).update(
+                    attempts=F("attempts") + 1,
+                    due_at=at + delay,
+                    last_error=f"{type(error).__name__}: {error}"[:2000],
+                )
+    return len(events)
+
+
+def _due(at: datetime):
+    return (
+        OutboxEvent.objects.open()
+        .filter(due_at__lte=at, attempts__lt=OutboxEvent.MAX_ATTEMPTS)
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("feedback__track", "feedback__recommendation", "recommendation")
+        .order_by("pk")
+    )
+
+
+def _close(events: Sequence[OutboxEvent], at: datetime) -> None:
+    OutboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(closed_at=at)
+
+
+def _apply(events: Sequence[OutboxEvent], at: datetime) -> None:
+    """Apply the effects; each part locks its rows in one order, so that workers never deadlock."""
+    responses = [event.feedback for event in events if event.feedback is not None]
+    warm_tracks(responses)
+    experiments.services.apply_events([_listener_event(event) for event in events])
+    reward_slates(responses, at)
+
+
+def warm_tracks(responses: Sequence[Feedback]) -> None:
+    """Add responses to the heat of their tracks, each with weight equal to its preference."""
+    if not responses:
+        return
+    half_life = settings.MUSICREC["TRENDING_HALF_LIFE"].total_seconds()
+    rows = sorted((r.track_id, r.preference, r.occurred_at) for r in responses)
+    with connection.cursor() as cursor:
+        for track, preference, moment in rows:
+            # Both the sum and the response are brought to the later of their times: the order in
+            # which responses arrive makes no difference.
+            cursor.execute(
+                """
+                INSERT INTO recommendations_trackheat AS h (track_id, heat, heat_at, n_feedback)
+                VALUES (%s, %s, %s, 1)
+                ON CONFLICT (track_id) DO UPDATE SET
+                    heat = h.heat * 0.5 ^ (extract(epoch FROM
+                               greatest(excluded.heat_at - h.heat_at, '0')) / %s)
+                         + excluded.heat * 0.5 ^ (extract(epoch FROM
+                               greatest(h.heat_at - excluded.heat_at, '0')) / %s),
+                    heat_at = greatest(h.heat_at, excluded.heat_at),
+                    n_feedback = h.n_feedback + 1
+                """,
+                [track, preference, moment, half_life, half_life],
+            )
+
+
+def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
+    """Give the bandit the reward that the responses so far make of each slate they answer.
+
+    The reward is computed from all responses within the window, under the decision's lock, so it
+    is the same whatever the order and number of workers.
+    """
+    slates = {r.recommendation_id: r.recommendation for r in responses if r.recommendation_id}
+    for key in sorted(slates):
+        slate = slates[key]
+        ends = slate.created_at + settings.MUSICREC["ATTRIBUTION_WINDOW"]
+        with bandits.services.locked_decision(key) as decision:
+            if decision is None:  # no bandit chose this slate
+                continue
+            reward = Feedback.objects.filter(
+                recommendation=slate, occurred_at__lte=ends
+            ).aggregate(mean=Avg("preference"))["mean"]
+            if reward is not None:
+                bandits.services.credit(decision, reward=reward, at=at)
+
+
+def _listener_event(event: OutboxEvent) -> experiments.services.ListenerEvent:
+    """Return an event in the terms of `experiments`."""
+    if event.feedback is not None:
+        feedback = event.feedback
+        values = {
+            "kind": feedback.kind,
+            "rating": feedback.rating,
+            "completion": feedback.completion,
+            "preference": feedback.preference,
+            "artist": feedback.track.artist_id,
+            "slate": str(feedback.recommendation_id) if feedback.recommendation_id else None,
+        }
+        return experiments.services.ListenerEvent(
+            event_key=f"feedback:{feedback.pk}",
+            listener_id=feedback.listener_id,
+            kind="feedback",
+            at=feedback.occurred_at,
+            values=values,
+        )
+    slate = event.recommendation
+    return experiments.services.ListenerEvent(
+        event_key=f"slate:{slate.pk}",
+        listener_id=slate.listener_id,
+        kind="slate",
+        at=slate.created_at,
+        values={"latency_ms": slate.latency_ms, "fallback": bool(slate.fallback), "slate": str(slate.pk)},
+    )

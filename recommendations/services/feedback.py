@@ -1,0 +1,136 @@
+"""Taking a response: one transaction, after which the next list is another."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import Listener
+from musicrec.exceptions import RuleViolation
+from recommendations.core.history import History
+from recommendations.core.preference import EXPLICIT_KINDS, preference_of
+from recommendations.models import Feedback, Hidden, OutboxEvent, Recommendation, Taste, Track
+from recommendations.serving import state
+from recommendations.services import taste as tastes
+
+
+class EventIdReused(RuleViolation):
+    """The event id belongs to another response of this listener."""
+
+    code = "event_id_reused"
+
+
+class NotOnSlate(RuleViolation):
+    """The track was not on the slate that the response names."""
+
+    code = "not_on_slate"
+
+
+def record_feedback(
+    *,
+    listener: Listener,
+    track: Track,
+    kind: str,
+    at: datetime,
+    rating: int | None = None,
+    completion: float | None = None,
+    recommendation: Recommendation | None = None,
+    context: dict[str, Any] | None = None,
+    event_id: str | None = None,
+    occurred_at: datetime | None = None,
+) -> tuple[Feedback, bool]:
+    """Record one response, with its effect on the listener's taste and what it still owes.
+
+    Args:
+        listener: who responded.
+        track: to what.
+        kind: one of `Feedback.Kind`.
+        at: now.
+        rating: 1 to 5, for a rating.
+        completion: share of the track heard, 0 to 1.
+        recommendation: the listener's own slate that showed the track.
+        context: mood, device and the like, kept as given.
+        event_id: the client's name for the response; one that was seen is not counted again.
+        occurred_at: when it happened, where that was earlier than `at`.
+
+    Returns:
+        The row, and whether it is new.
+
+    Raises:
+        EventIdReused: `event_id` names a different response.
+        NotOnSlate: `track` is not on `recommendation`.
+    """
+    event_id = event_id or str(uuid.uuid4())
+    moment = min(occurred_at or at, at)
+    stage = state.current()
+    with transaction.atomic():
+        taste = tastes.lock_taste(listener)  # one response of a listener after another
+        before = Feedback.objects.by(listener).filter(event_id=event_id).first()
+        if before is not None:
+            if (before.track_id, before.kind, before.rating) != (track.pk, kind, rating):
+                raise EventIdReused(f"The event id {event_id!r} was used for another response.")
+            return before, False
+        feedback = Feedback(
+            event_id=event_id,
+            listener=listener,
+            track=track,
+            kind=kind,
+            rating=rating,
+            completion=completion,
+            preference=preference_of(kind, rating=rating, completion=completion),
+            context=context or {},
+            occurred_at=moment,
+            received_at=at,
+        )
+        if recommendation is not None:
+            _credit(feedback, recommendation)
+        feedback.save(force_insert=True)
+        if kind == Feedback.Kind.HIDE:
+            Hidden.objects.get_or_create(listener=listener, track=track)
+            taste.hidden = tastes.hidden_of(listener)
+        _learn(taste, feedback, track, stage)
+        OutboxEvent.objects.create(
+            kind=OutboxEvent.Kind.FEEDBACK, feedback=feedback, created_at=at, due_at=at
+        )
+    return feedback, True
+
+
+def _credit(feedback: Feedback, recommendation: Recommendation) -> None:
+    """Note on a response what its slate says of the track."""
+    if feedback.track_id not in recommendation.tracks:
+        raise NotOnSlate(f"The track is not on the recommendation {recommendation.pk}.")
+    feedback.recommendation = recommendation
+    feedback.position = recommendation.tracks.index(feedback.track_id)
+    feedback.strategy = recommendation.strategy
+    feedback.propensity = recommendation.propensity
+
+
+def _learn(taste: Taste, feedback: Feedback, track: Track, stage: state.Stage) -> None:
+    """Bring a locked taste up to a response, and save it."""
+    moment = feedback.occurred_at.timestamp()
+    history = History.from_bytes(taste.history).respond(
+        track.pk,
+        feedback.preference,
+        moment,
+        rating=feedback.rating,
+        explicit=feedback.kind in EXPLICIT_KINDS,
+    )
+    heard = feedback.completion if feedback.completion is not None else 1.0
+    plays = feedback.kind == Feedback.Kind.PLAY
+    minutes = heard * (track.duration_ms or 0) / 60_000 if plays else 0.0
+    session = tastes.session_of(taste).respond(feedback.preference, moment, minutes=minutes)
+    taste.history = history.to_bytes()
+    taste.session = asdict(session)
+    taste.n_feedback += 1
+    taste.preference_sum += feedback.preference
+    taste.n_plays += plays
+    taste.n_skips += feedback.kind == Feedback.Kind.SKIP
+    taste.last_seen_at = feedback.received_at
+    preferences = getattr(feedback.listener, "preferences", None)
+    stated = tastes.stated_taste(preferences)
+    tastes.remember(taste, tastes.fold(history, stage, stated), stage)
+    taste.save(force_update=True)

@@ -1,0 +1,303 @@
+"""Answering a request for recommendations, and writing down what was shown and why."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from numpy.typing import NDArray
+
+from accounts.models import Listener, Preferences
+from accounts.vocabulary import Device, Mood
+from recommendations.core.arrays import Floats
+from recommendations.core.content import StatedTaste, audio_distance, content_profile
+from recommendations.core.rules import Slate, SlateRules, choose_slate
+from recommendations.models import OutboxEvent, Recommendation, Taste
+from recommendations.serving import state
+from recommendations.serving.state import Stage
+from recommendations.serving.strategies import STRATEGIES, Scene
+from recommendations.services import policy as policies
+from recommendations.services import taste as tastes
+
+MOOD_WEIGHT = 0.5
+"""How far a mood moves a ranking: in standard deviations of score per unit of audio distance."""
+
+EXPLORED_PLACES = {"discovery": 2}
+"""Places of a slate given to a draw among the runners-up, by strategy; none elsewhere."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What one request asks for.
+
+    Attributes:
+        n: length of the list, 1 to 100.
+        mood: what the listener is in the mood for, or None.
+        device: what they listen on, or None.
+        genres: only tracks of one of these, where there are any left; empty for all.
+        exclude: external ids of tracks that must not come.
+        adventure: 0 familiar to 1 adventurous, for `discovery`; None for the default.
+    """
+
+    n: int = 10
+    mood: Mood | None = None
+    device: Device | None = None
+    genres: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    adventure: float | None = None
+
+    def as_context(self) -> dict[str, object]:
+        """Return what the ledger keeps of them."""
+        given = {
+            "mood": self.mood,
+            "device": self.device,
+            "genres": list(self.genres),
+            "exclude": list(self.exclude),
+            "adventure": self.adventure,
+        }
+        return {name: value for name, value in given.items() if value not in (None, [])}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One recommended track.
+
+    Attributes:
+        prediction_score: expected rating, 1 to 5; None where no model can tell.
+        confidence: probability that the rating would be within one star of it; None likewise.
+        explored: whether its place was given to exploration.
+    """
+
+    track_id: str
+    track_name: str
+    artist: str
+    genres: tuple[str, ...]
+    score: float
+    prediction_score: float | None
+    confidence: float | None
+    strategy: str
+    explanation: str
+    explored: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A served slate: its ledger row and its items, best first."""
+
+    recommendation: Recommendation
+    items: list[Item] = field(default_factory=list)
+
+
+def recommend(
+    *,
+    listener: Listener,
+    wishes: Wishes,
+    at: datetime,
+    strategy: str | None = None,
+    record: bool = True,
+) -> Answer:
+    """Choose a policy, rank, keep the rules, explain, and write the ledger.
+
+    Always answers with a full list while the catalogue has that many tracks that are not hidden
+    or excluded; whatever had to give way is named in `Recommendation.fallback`.
+
+    Args:
+        listener: who asks; `listener.preferences` should be loaded.
+        wishes: what for.
+        at: now.
+        strategy: serve this one whatever the policy says; for people who look into the system.
+        record: False leaves no trace in the ledger, the bandit or an experiment.
+    """
+    started = time.perf_counter()
+    request_id = uuid.uuid4()
+    stage = state.current()
+    taste = tastes.read_taste(listener)
+    scene = set_scene(listener, taste, wishes, stage, at)
+    decision = (
+        policies.fixed(strategy)
+        if strategy
+        else policies.decide(
+            listener=listener, taste=taste, scene=scene, wishes=wishes, request_id=request_id, at=at
+        )
+    )
+    served, fallback = policies.servable(decision.strategy, scene)
+    slate, scores = rank(scene, served, taste, wishes, at, seed=request_id.int)
+    if slate.relaxed and not fallback:
+        fallback = f"too_few_tracks:{slate.relaxed}"
+    predictions, confidences = predict(scene, slate.rows)
+    items = [
+        Item(
+            track_id=stage.catalogue.track_ids[row],
+            track_name=stage.catalogue.names[row],
+            artist=stage.catalogue.artist(row),
+            genres=tuple(stage.catalogue.genres_of(row)),
+            score=float(scores[row]),
+            prediction_score=_known(predictions[place]),
+            confidence=_known(confidences[place]),
+            strategy=served,
+            explanation=STRATEGIES[served].reason(scene, int(row)),
+            explored=bool(slate.explored[place]),
+        )
+        for place, row in enumerate(slate.rows.tolist())
+    ]
+    recommendation = Recommendation(
+        id=request_id,
+        listener=listener,
+        created_at=at,
+        policy=decision.policy,
+        experiment=decision.experiment,
+        variant=decision.variant,
+        strategy=served,
+        chosen_strategy=decision.strategy,
+        propensity=decision.propensity,
+        probabilities=decision.probabilities,
+        fallback=fallback,
+        model_version_id=stage.loaded.version if stage.loaded else None,
+        tracks=stage.catalogue.pks[slate.rows].tolist(),
+        scores=_finite(scores[slate.rows]),
+        predictions=_finite(predictions) if stage.loaded else [],
+        context=wishes.as_context(),
+        latency_ms=1000 * (time.perf_counter() - started),
+    )
+    if record:
+        with transaction.atomic():
+            recommendation.save(force_insert=True)
+            policies.record(decision, listener=listener, served=served, fallback=fallback, at=at)
+            OutboxEvent.objects.create(
+                kind=OutboxEvent.Kind.SLATE, recommendation=recommendation, created_at=at, due_at=at
+            )
+    return Answer(recommendation, items)
+
+
+def set_scene(
+    listener: Listener, taste: Taste, wishes: Wishes, stage: Stage, at: datetime
+) -> Scene:
+    """Return what a strategy ranks from."""
+    preferences: Preferences | None = getattr(listener, "preferences", None)
+    mood = (wishes.mood.valence, wishes.mood.arousal) if wishes.mood else None
+    # The folded embedding starts from what was stated once and for all, not from a passing mood.
+    lasting = tastes.stated_taste(preferences)
+    known = tastes.known_taste(taste, stage, lasting, at)
+    return Scene(
+        stage=stage,
+        history=known.history,
+        rows=known.rows,
+        stated=tastes.stated_taste(preferences, mood=mood),
+        vector=known.vector,
+        adventure=0.5 if wishes.adventure is None else wishes.adventure,
+    )
+
+
+def rank(
+    scene: Scene, strategy: str, taste: Taste, wishes: Wishes, at: datetime, *, seed: int
+) -> tuple[Slate, Floats]:
+    """Return the slate that a strategy and the rules make, and every track's score."""
+    options = settings.MUSICREC
+    scores = STRATEGIES[strategy].scores(scene)
+    if wishes.mood is not None and strategy != "content_based":
+        scores = tilt_to_mood(scores, scene, (wishes.mood.valence, wishes.mood.arousal))
+    rules = SlateRules(
+        k=wishes.n,
+        max_per_artist=options["MAX_PER_ARTIST"],
+        diversity=options["DIVERSITY"],
+        n_explored=min(EXPLORED_PLACES.get(strategy, 0), wishes.n // 5),
+    )
+    slate = choose_slate(
+        scores,
+        rules,
+        banned=_banned(scene, taste, wishes, at),
+        soft_bans=_soft_bans(scene, wishes, at),
+        artists=scene.catalogue.artist_rows,
+        vectors=scene.catalogue.content_vectors,
+        rng=np.random.default_rng(seed),
+    )
+    return slate, scores
+
+
+def tilt_to_mood(scores: Floats, scene: Scene, mood: tuple[float, float]) -> Floats:
+    """Return scores moved towards tracks whose valence and energy suit a mood.
+
+    Scores are standardised first, so that a mood weighs the same in every strategy.
+    """
+    nothing = np.empty(0, np.intp)
+    wanted = content_profile(
+        scene.catalogue.content, nothing, nothing.astype(np.float32), StatedTaste(mood=mood)
+    )
+    distance = audio_distance(scene.catalogue.content.audio, wanted)
+    finite = np.isfinite(scores)
+    if not finite.any():
+        return scores
+    level = (scores - scores[finite].mean()) / max(float(scores[finite].std()), 1e-9)
+    fit = distance / max(float(distance.std()), 1e-9)
+    return np.where(finite, level - MOOD_WEIGHT * fit, scores).astype(np.float32)
+
+
+def predict(scene: Scene, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return expected ratings and confidences of some tracks; NaN where no model can tell."""
+    predictions = np.full(len(rows), np.nan, np.float32)
+    confidences = np.full(len(rows), np.nan, np.float32)
+    loaded, listener = scene.stage.loaded, scene.listener
+    if loaded is not None and listener is not None:
+        model_rows = loaded.model_rows[rows]
+        known = model_rows >= 0
+        ratings = loaded.model.expected_rating(listener, model_rows[known])
+        predictions[known] = ratings
+        confidences[known] = loaded.model.confidence(listener, model_rows[known], ratings)
+    return predictions, confidences
+
+
+def _banned(scene: Scene, taste: Taste, wishes: Wishes, at: datetime) -> NDArray[np.bool_]:
+    """Return which tracks must not be shown: hidden by the listener, or excluded here."""
+    catalogue = scene.catalogue
+    banned = np.zeros(len(catalogue), bool)
+    tracks = _in_force(taste.hidden.get("tracks", {}), at)
+    rows = catalogue.rows_of(tracks)
+    banned[rows[rows >= 0]] = True
+    artists = _in_force(taste.hidden.get("artists", {}), at)
+    if len(artists):
+        banned |= np.isin(catalogue.artist_pks[catalogue.artist_rows], artists)
+    for track_id in wishes.exclude:
+        row = catalogue.row_of_track_id.get(track_id)
+        if row is not None:
+            banned[row] = True
+    return banned
+
+
+def _in_force(hidden: dict[str, float | None], at: datetime) -> NDArray[np.int64]:
+    moment = at.timestamp()
+    keys = [int(pk) for pk, until in hidden.items() if until is None or until > moment]
+    return np.array(keys, np.int64)
+
+
+def _soft_bans(
+    scene: Scene, wishes: Wishes, at: datetime
+) -> Sequence[tuple[str, NDArray[np.bool_]]]:
+    """Return the rules that give way where too little is left, the last one first."""
+    catalogue = scene.catalogue
+    bans = []
+    if wishes.genres:
+        outside = np.ones(len(catalogue), bool)
+        for genre in wishes.genres:
+            outside[catalogue.genre_rows.get(genre, [])] = False
+        bans.append(("genres", outside))
+    heard = np.zeros(len(catalogue), bool)
+    since = (at - settings.MUSICREC["REPEAT_DELAY"]).timestamp()
+    rows = catalogue.rows_of(scene.history.heard_since(since))
+    heard[rows[rows >= 0]] = True
+    bans.append(("heard", heard))
+    return bans
+
+
+def _known(value: np.floating) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _finite(values: NDArray[np.floating]) -> list[float]:
+    """Return values for the ledger; where there is none, the lowest number a real can hold."""
+    return np.nan_to_num(values.astype(float), nan=0.0, neginf=-1e30).tolist()

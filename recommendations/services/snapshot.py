@@ -1,0 +1,163 @@
+"""What a training learns from: one consistent picture of the database, as arrays."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import Max
+from numpy.typing import NDArray
+
+from recommendations.core.content import ContentFeatures
+from recommendations.core.interactions import Interactions, preference_from_plays
+from recommendations.core.preference import EXPLICIT_KINDS
+from recommendations.models import Feedback, PlayCount, ServingState
+from recommendations.serving.catalogue import read_catalogue
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Catalogue and interactions as they stood at one moment.
+
+    Attributes:
+        track_pks: primary key of each track row, shape (n_tracks,), rising.
+        listener_pks: primary key of each user row, shape (n_users,), rising.
+        content: of the same tracks.
+        interactions: each (listener, track) pair once; its time is when the pair first occurred.
+        last_feedback: primary key of the newest feedback in it, 0 without one.
+        n_feedback: feedback rows that went into it.
+        n_play_counts: play counts that went into it.
+    """
+
+    track_pks: NDArray[np.int64]
+    listener_pks: NDArray[np.int64]
+    content: ContentFeatures
+    interactions: Interactions
+    last_feedback: int
+    n_feedback: int
+    n_play_counts: int
+
+    def describe(self) -> dict[str, int]:
+        """Return its sizes, for the run's row."""
+        return {
+            "listeners": len(self.listener_pks),
+            "tracks": len(self.track_pks),
+            "pairs": len(self.interactions),
+            "feedback": self.n_feedback,
+            "play_counts": self.n_play_counts,
+            "last_feedback": self.last_feedback,
+        }
+
+
+def take_snapshot() -> Snapshot:
+    """Read all of it in one repeatable-read transaction, so that nothing is half there."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        state = ServingState.objects.first()
+        catalogue = read_catalogue(state.catalogue_version if state else 0)
+        counts = _table(
+            PlayCount.objects.filter(track__is_active=True).values_list(
+                "listener_id", "track_id", "plays", "imported_at"
+            )
+        )
+        responses = _table(
+            Feedback.objects.filter(track__is_active=True)
+            .order_by("occurred_at", "pk")
+            .values_list(
+                "listener_id", "track_id", "preference", "occurred_at", "rating", "kind"
+            )
+        )
+        last_feedback = Feedback.objects.aggregate(last=Max("pk"))["last"] or 0
+    pairs = merge(counts, responses)
+    listener_pks, user_rows = np.unique(pairs.listeners, return_inverse=True)
+    interactions = Interactions.build(
+        user_rows,
+        np.searchsorted(catalogue.pks, pairs.tracks),
+        n_users=len(listener_pks),
+        n_tracks=len(catalogue),
+        preference=pairs.preferences,
+        rating=pairs.ratings,
+        time=pairs.times,
+    )
+    return Snapshot(
+        track_pks=catalogue.pks,
+        listener_pks=listener_pks,
+        content=catalogue.content,
+        interactions=interactions,
+        last_feedback=last_feedback,
+        n_feedback=len(responses),
+        n_play_counts=len(counts),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Each (listener, track) once; all arrays of shape (n,)."""
+
+    listeners: NDArray[np.int64]
+    tracks: NDArray[np.int64]
+    preferences: NDArray[np.float64]
+    ratings: NDArray[np.float64]
+    times: NDArray[np.float64]
+
+
+def merge(counts: list[tuple], responses: list[tuple]) -> Pairs:
+    """Make one pair of everything that a listener did with a track.
+
+    The latest thing said counts; without one, the mean of what plays and skips show; without
+    those, the rank of the imported play count.  `responses` are in order of time.
+    """
+    pairs: dict[tuple[int, int], list[float]] = {}  # preference, n implicit, rating, first time
+    if counts:
+        listeners, tracks, plays, imported = (np.array(column) for column in zip(*counts, strict=True))
+        preferences = preference_from_plays(listeners.astype(np.int64), plays.astype(np.int64))
+        times = [moment.timestamp() for moment in imported]
+        for key, preference, moment in zip(
+            zip(listeners.tolist(), tracks.tolist(), strict=True),
+            preferences.tolist(),
+            times,
+            strict=True,
+        ):
+            pairs[key] = [preference, 0.0, np.nan, moment]
+    for listener, track, preference, moment, rating, kind in responses:
+        pair = pairs.setdefault((listener, track), [0.5, 0.0, np.nan, moment.timestamp()])
+        if kind in EXPLICIT_KINDS:
+            pair[0], pair[1] = preference, -1.0  # from here on plays and skips say nothing new
+            if rating is not None:
+                pair[2] = rating
+        elif pair[1] >= 0:
+            pair[0] = (pair[0] * pair[1] + preference) / (pair[1] + 1)
+            pair[1] += 1
+    keys = np.array(list(pairs), np.int64).reshape(-1, 2)
+    values = np.array(list(pairs.values()), float).reshape(-1, 4)
+    return Pairs(keys[:, 0], keys[:, 1], values[:, 0], values[:, 2], values[:, 3])
+
+
+def newest_slice(snapshot: Snapshot, *, share: float) -> NDArray[np.bool_]:
+    """Return which pairs are the newest, shape (n_pairs,), at most `share` of them.
+
+    Among pairs of one time, as an import leaves them, a fixed hash of the pair decides; so a later
+    slice holds only pairs that are new or were in the slice before, and a model that did not learn
+    from its own slice has not learned from a later one either.  A listener keeps at least two
+    pairs outside it.
+    """
+    interactions = snapshot.interactions
+    listeners = snapshot.listener_pks[interactions.user_rows]
+    tracks = snapshot.track_pks[interactions.track_rows]
+    chance = np.array(
+        [zlib.crc32(f"{u}:{t}".encode()) for u, t in zip(listeners, tracks, strict=True)]
+    )
+    order = np.lexsort((chance, interactions.time))
+    n_newest = int(len(interactions) * share)
+    newest = np.zeros(len(interactions), bool)
+    newest[order[len(order) - n_newest :]] = True
+    left = np.bincount(interactions.user_rows[~newest], minlength=interactions.n_users)
+    newest[left[interactions.user_rows] < 2] = False
+    return newest
+
+
+def _table(rows) -> list[tuple]:
+    return list(rows.iterator(chunk_size=50_000))

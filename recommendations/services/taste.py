@@ -1,0 +1,175 @@
+"""What is known of a listener, in one row, kept up inside the transaction of each response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from django.db.models import Count, Max, Q, Sum
+from numpy.typing import NDArray
+
+from accounts.models import Listener, Preferences
+from accounts.vocabulary import Mood
+from recommendations.core.content import StatedTaste
+from recommendations.core.history import CAPACITY, History
+from recommendations.core.interactions import preference_from_plays
+from recommendations.core.preference import EXPLICIT_KINDS
+from recommendations.core.visits import Session
+from recommendations.models import Feedback, Hidden, PlayCount, Taste
+from recommendations.serving.state import LoadedModel, Stage
+
+
+@dataclass(frozen=True, eq=False)
+class KnownTaste:
+    """A taste, unpacked against a stage.
+
+    Attributes:
+        history: what the listener responded to.
+        rows: row in the catalogue of each track of the history, -1 where it is not active.
+        stated: what they say of themselves.
+        vector: folded-in embedding for the stage's model, or None without one.
+    """
+
+    history: History
+    rows: NDArray[np.intp]
+    stated: StatedTaste
+    vector: NDArray[np.float32] | None
+
+
+def read_taste(listener: Listener) -> Taste:
+    """Return the listener's taste; one query, or a few where it has to be built first."""
+    taste = Taste.objects.filter(listener=listener).first()
+    return taste or _create_taste(listener)
+
+
+def lock_taste(listener: Listener) -> Taste:
+    """Return the listener's taste, locked until the transaction ends."""
+    locked = Taste.objects.select_for_update()
+    taste = locked.filter(listener=listener).first()
+    if taste is None:
+        _create_taste(listener)
+        taste = locked.get(listener=listener)
+    return taste
+
+
+def _create_taste(listener: Listener) -> Taste:
+    # Two requests may build it at once; the second finds the first one's row.
+    Taste.objects.bulk_create([build_taste(listener)], ignore_conflicts=True)
+    return Taste.objects.get(listener=listener)
+
+
+def build_taste(listener: Listener) -> Taste:
+    """Return a taste, not saved, made of everything the listener ever did here."""
+    history = _imported_history(listener)
+    responses = Feedback.objects.by(listener).order_by("occurred_at", "pk")
+    # The newest of them fill the history; the counts below cover all.
+    newest = responses.reverse()[: 2 * CAPACITY]
+    for feedback in reversed(newest):
+        history = history.respond(
+            feedback.track_id,
+            feedback.preference,
+            feedback.occurred_at.timestamp(),
+            rating=feedback.rating,
+            explicit=feedback.kind in EXPLICIT_KINDS,
+        )
+    totals = responses.aggregate(
+        n=Count("pk"),
+        preference=Sum("preference", default=0.0),
+        plays=Count("pk", filter=Q(kind=Feedback.Kind.PLAY)),
+        skips=Count("pk", filter=Q(kind=Feedback.Kind.SKIP)),
+        last=Max("received_at"),
+    )
+    return Taste(
+        listener=listener,
+        history=history.to_bytes(),
+        hidden=hidden_of(listener),
+        n_feedback=totals["n"],
+        preference_sum=totals["preference"],
+        n_plays=totals["plays"],
+        n_skips=totals["skips"],
+        last_seen_at=totals["last"],
+    )
+
+
+def _imported_history(listener: Listener) -> History:
+    counts = list(
+        PlayCount.objects.filter(listener=listener)
+        .order_by("-plays", "track_id")
+        .values_list("track_id", "plays", "imported_at")[:CAPACITY]
+    )
+    if not counts:
+        return History.empty()
+    tracks, plays, imported = zip(*counts, strict=True)
+    plays_array = np.array(plays, np.int64)
+    preferences = preference_from_plays(np.zeros(len(plays), np.int32), plays_array)
+    heard = np.array([at.timestamp() for at in imported])
+    return History.build(np.array(tracks, np.int64), preferences, heard)
+
+
+def hidden_of(listener: Listener) -> dict[str, dict[str, float | None]]:
+    """Return what the listener hides: primary keys and the epoch seconds of their end, if any."""
+    hidden: dict[str, dict[str, float | None]] = {"tracks": {}, "artists": {}}
+    for row in Hidden.objects.filter(listener=listener):
+        until = row.until.timestamp() if row.until else None
+        if row.track_id:
+            hidden["tracks"][str(row.track_id)] = until
+        else:
+            hidden["artists"][str(row.artist_id)] = until
+    return hidden
+
+
+def stated_taste(
+    preferences: Preferences | None, *, mood: tuple[float, float] | None = None
+) -> StatedTaste:
+    """Return what a listener says they like; a request's mood (valence, arousal) comes first."""
+    if preferences is None:
+        return StatedTaste(mood=mood)
+    if mood is None and preferences.mood:
+        chosen = Mood(preferences.mood)
+        mood = (chosen.valence, chosen.arousal)
+    return StatedTaste(tuple(preferences.genres), preferences.energy, mood)
+
+
+def fold(history: History, stage: Stage, stated: StatedTaste) -> NDArray[np.float32] | None:
+    """Return the listener's embedding for the stage's model, tracks held fixed; None without one."""
+    if stage.loaded is None:
+        return None
+    rows = model_rows(history, stage.loaded, stage)
+    known = rows >= 0
+    return stage.loaded.model.fold_in(rows[known], history.preferences[known], stated)
+
+
+def model_rows(history: History, loaded: LoadedModel, stage: Stage) -> NDArray[np.intp]:
+    """Return the row in the model of each track of a history, -1 where it has none."""
+    rows = stage.catalogue.rows_of(history.tracks)
+    return np.where(rows >= 0, loaded.model_rows[rows], -1)
+
+
+def session_of(taste: Taste) -> Session:
+    """Return the session the taste holds."""
+    return Session(**taste.session) if taste.session else Session()
+
+
+def remember(taste: Taste, vector: NDArray[np.float32] | None, stage: Stage) -> None:
+    """Put a folded embedding into a taste, not saved."""
+    taste.vector = b"" if vector is None else vector.astype("<f4").tobytes()
+    taste.model_version_id = stage.loaded.version if stage.loaded and vector is not None else None
+
+
+def known_taste(taste: Taste, stage: Stage, stated: StatedTaste, now: datetime) -> KnownTaste:
+    """Unpack a taste; folds it again, and keeps that, where another model serves by now."""
+    history = History.from_bytes(taste.history)
+    vector: NDArray[np.float32] | None
+    if stage.loaded and taste.model_version_id == stage.loaded.version and taste.vector:
+        vector = np.frombuffer(taste.vector, "<f4")
+    else:
+        vector = fold(history, stage, stated)
+        if vector is not None:
+            seen = taste.updated_at
+            remember(taste, vector, stage)
+            # Not if a response has come in between: it has folded the taste itself.
+            Taste.objects.filter(pk=taste.pk, updated_at=seen).update(
+                vector=taste.vector, model_version=taste.model_version_id
+            )
+    return KnownTaste(history, stage.catalogue.rows_of(history.tracks), stated, vector)

@@ -1,0 +1,329 @@
+"""The five ways to rank tracks. Each scores the whole catalogue and explains what it chose.
+
+To add one: write a class with the members of `Strategy`, put an instance into `STRATEGIES`, and
+give the bandit an arm of that name; `docs/strategies.md` goes through it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommendations.core.arrays import Floats
+from recommendations.core.content import (
+    AUDIO_FEATURES,
+    ContentProfile,
+    StatedTaste,
+    content_profile,
+    content_scores,
+    matching_genres,
+)
+from recommendations.core.history import History
+from recommendations.core.serving_model import EXACT_LIMIT, Listener
+from recommendations.serving.catalogue import Catalogue
+from recommendations.serving.state import LoadedModel, Stage
+
+_AUDIO_COLUMN = {name: column for column, name in enumerate(AUDIO_FEATURES)}
+
+KNOWN = 1e-3
+"""Weight of popularity where it only breaks ties."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One listener in front of one stage: what a strategy ranks from.
+
+    Attributes:
+        stage: catalogue, model and trend.
+        history: what the listener responded to.
+        rows: row in the catalogue of each track of the history, -1 where it is not active.
+        stated: what they say of themselves, and the mood of this request.
+        vector: folded-in embedding for the stage's model, or None without one.
+        adventure: 0 familiar to 1 adventurous; the dial of `discovery`.
+    """
+
+    stage: Stage
+    history: History
+    rows: NDArray[np.intp]
+    stated: StatedTaste
+    vector: Floats | None
+    adventure: float = 0.5
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The tracks to rank."""
+        return self.stage.catalogue
+
+    @cached_property
+    def profile(self) -> ContentProfile:
+        """The listener's taste in terms of content."""
+        known = self.rows >= 0
+        return content_profile(
+            self.catalogue.content, self.rows[known], self.history.preferences[known], self.stated
+        )
+
+    @cached_property
+    def listener(self) -> Listener | None:
+        """The listener as the model sees them, None without a model."""
+        loaded = self.stage.loaded
+        if loaded is None or self.vector is None:
+            return None
+        model_rows = np.where(self.rows >= 0, loaded.model_rows[self.rows], -1)
+        known = model_rows >= 0
+        return loaded.model.listener(
+            model_rows[known],
+            self.history.preferences[known],
+            stated=self.stated,
+            user_vector=self.vector,
+        )
+
+    @cached_property
+    def content_fit(self) -> Floats:
+        """How well each track's content fits, shape (n_tracks,); higher is better."""
+        return content_scores(self.catalogue.content, self.profile)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing at all is known of the listener."""
+        return len(self.history) == 0 and not self.stated
+
+
+class Strategy(Protocol):
+    """A way to rank tracks.
+
+    Attributes:
+        name: as experiments and the bandit's arms know it.
+    """
+
+    name: str
+
+    def is_available(self, stage: Stage) -> bool:
+        """Return whether it can rank from this stage."""
+
+    def scores(self, scene: Scene) -> Floats:
+        """Return a score per track of the catalogue, higher is better; -inf for no opinion."""
+
+    def reason(self, scene: Scene, row: int) -> str:
+        """Return, in words, what raised this track's score."""
+
+
+class NeuralCF:
+    """The network's logit for the listener's folded-in embedding."""
+
+    name = "neural_cf"
+
+    def is_available(self, stage: Stage) -> bool:
+        """Return whether a model is loaded."""
+        return stage.loaded is not None
+
+    def scores(self, scene: Scene) -> Floats:
+        """Return the network's logits."""
+        loaded, listener = _modelled(scene)
+        model = loaded.model
+        if model.n_tracks <= EXACT_LIMIT:
+            return loaded.spread(model.neural_scores(listener.user_vector), -np.inf)
+        rows = model.candidates(listener)
+        return _scatter(loaded, rows, model.neural_scores(listener.user_vector, rows))
+
+    def reason(self, scene: Scene, row: int) -> str:
+        """Name the listener's tracks that pulled the score up."""
+        return because_of_history(scene, row) or because_of_taste(scene, row)
+
+
+class ContentBased:
+    """Genres and audio features against the listener's profile and stated preferences."""
+
+    name = "content_based"
+
+    def is_available(self, stage: Stage) -> bool:
+        """Return True: it needs no model."""
+        return True
+
+    def scores(self, scene: Scene) -> Floats:
+        """Return the content's fit; what more people know goes first among equals."""
+        return scene.content_fit + KNOWN * scene.catalogue.popularity
+
+    def reason(self, scene: Scene, row: int) -> str:
+        """Name the genres and wishes that match."""
+        return because_of_taste(scene, row)
+
+
+class HybridEnsemble:
+    """The blend of network, item-to-item model, content and popularity learned in training."""
+
+    name = "hybrid_ensemble"
+
+    def is_available(self, stage: Stage) -> bool:
+        """Return whether a model is loaded."""
+        return stage.loaded is not None
+
+    def scores(self, scene: Scene) -> Floats:
+        """Return the blended scores."""
+        loaded, listener = _modelled(scene)
+        model = loaded.model
+        if model.n_tracks <= EXACT_LIMIT:
+            return loaded.spread(model.hybrid_scores(listener), -np.inf)
+        rows = model.candidates(listener)
+        return _scatter(loaded, rows, model.hybrid_scores(listener, rows))
+
+    def reason(self, scene: Scene, row: int) -> str:
+        """Name the listener's tracks that pulled the score up, or what of the content matches."""
+        return because_of_history(scene, row) or because_of_taste(scene, row)
+
+
+class Trending:
+    """What is listened to of late, more so in the genres the listener prefers."""
+
+    name = "trending"
+    genre_boost = 1.0
+
+    def is_available(self, stage: Stage) -> bool:
+        """Return True: where nothing was heard of late, popularity decides."""
+        return True
+
+    def scores(self, scene: Scene) -> Floats:
+        """Return log heat, doubled at most in preferred genres, popularity below that."""
+        heat = np.log1p(scene.stage.heat)
+        if scene.stated.genres:
+            preferred = np.zeros(len(heat), bool)
+            for genre in scene.stated.genres:
+                preferred[scene.catalogue.genre_rows.get(genre, [])] = True
+            heat = heat * (1 + self.genre_boost * preferred)
+            heat = heat + KNOWN * preferred
+        scores: Floats = (heat + KNOWN * scene.catalogue.popularity).astype(np.float32)
+        return scores
+
+    def reason(self, scene: Scene, row: int) -> str:
+        """Say where it stands among what is heard of late."""
+        heat = scene.stage.heat
+        if heat[row] <= 0:
+            return because_of_popularity(scene, row)
+        place = int(np.count_nonzero(heat > heat[row])) + 1
+        text = f"number {place} of what is being listened to now"
+        genres = [g for g in scene.catalogue.genres_of(row) if g in scene.stated.genres]
+        return f"{text}, and {genres[0]}, which you asked for" if genres else text
+
+
+class Discovery:
+    """Relevant but less known: the better a track fits and the fewer know it, the higher.
+
+    Both are ranks in [0, 1] over the catalogue, so that the dial means the same everywhere; only
+    the better-fitting part of the catalogue takes part, so novelty never outweighs relevance.
+    """
+
+    name = "discovery"
+    share = 0.2
+
+    def is_available(self, stage: Stage) -> bool:
+        """Return True: without a model, relevance is the content's fit."""
+        return True
+
+    def scores(self, scene: Scene) -> Floats:
+        """Return rank of relevance plus the dial times rank of novelty."""
+        relevance = (
+            HybridEnsemble().scores(scene)
+            if scene.listener is not None and not scene.is_unknown
+            else scene.content_fit + KNOWN * scene.catalogue.popularity
+        )
+        fit = _rank(relevance)
+        novelty = 1 - _rank(scene.catalogue.popularity)
+        # At dial 0 the best-fitting tracks lead as in any other strategy.
+        blended = (1 - 0.5 * scene.adventure) * (fit - 1) / self.share + scene.adventure * novelty
+        return np.where(fit >= 1 - self.share, blended, fit - 10).astype(np.float32)
+
+    def reason(self, scene: Scene, row: int) -> str:
+        """Say how few know it, and what of the listener's it is close to."""
+        share = float(scene.catalogue.popularity[row])
+        known = "hardly anybody" if share < 0.005 else f"{share:.0%} of listeners"
+        why = because_of_history(scene, row) or because_of_taste(scene, row)
+        return f"less known ({known} here), and {why}"
+
+
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy
+    for strategy in (NeuralCF(), ContentBased(), HybridEnsemble(), Trending(), Discovery())
+}
+
+
+def because_of_history(scene: Scene, row: int) -> str | None:
+    """Name the tracks of the listener's own that raised this one's score, if any did."""
+    loaded, listener = scene.stage.loaded, scene.listener
+    if loaded is None or listener is None or loaded.model_rows[row] < 0:
+        return None
+    model_row = int(loaded.model_rows[row])
+    evidence = loaded.model.nearest_rated(listener, model_row, limit=2)
+    named = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in evidence]
+    return "because " + " and ".join(named) if named else None
+
+
+def _response_in_words(scene: Scene, row: int) -> str:
+    place = np.flatnonzero(scene.rows == row)
+    name = scene.catalogue.names[row]
+    if place.size:
+        rating = scene.history.ratings[place[0]]
+        if not np.isnan(rating):
+            return f"you rated {name} {rating:.0f}"
+        if scene.history.records["explicit"][place[0]]:
+            return f"you like {name}"
+    return f"you play {name}"
+
+
+def because_of_taste(scene: Scene, row: int) -> str:
+    """Say which genres and wishes match, or that others like it where nothing is known."""
+    catalogue, stated = scene.catalogue, scene.stated
+    reasons = []
+    genres = matching_genres(catalogue.content, scene.profile, row, limit=2)
+    if genres:
+        asked = [genre for genre in genres if genre in stated.genres]
+        verb = "you asked for" if asked else "you listen to"
+        reasons.append(f"{verb} {' and '.join(asked or genres)}")
+    if (stated.energy is not None or stated.mood is not None) and _fits_wishes(scene, row):
+        reasons.append("its energy and mood are what you asked for")
+    return "because " + ", and ".join(reasons) if reasons else because_of_popularity(scene, row)
+
+
+def because_of_popularity(scene: Scene, row: int) -> str:
+    """Say how many know a track."""
+    share = float(scene.catalogue.popularity[row])
+    return f"well known: {share:.0%} of listeners here" if share >= 0.005 else "from the catalogue"
+
+
+def _fits_wishes(scene: Scene, row: int) -> bool:
+    """Return whether a track's energy and valence lie within half a deviation of the wishes."""
+    content, stated = scene.catalogue.content, scene.stated
+    wishes = {"energy": stated.energy}
+    if stated.mood is not None:
+        wishes["valence"] = stated.mood[0]
+        wishes["energy"] = stated.energy if stated.energy is not None else stated.mood[1]
+    for feature, wanted in wishes.items():
+        if wanted is None:
+            continue
+        column = _AUDIO_COLUMN[feature]
+        level = (wanted - content.audio_mean[column]) / content.audio_scale[column]
+        if abs(content.audio[row, column] - level) > 0.75:
+            return False
+    return True
+
+
+def _modelled(scene: Scene) -> tuple[LoadedModel, Listener]:
+    if scene.stage.loaded is None or scene.listener is None:
+        raise ValueError("no model is loaded")
+    return scene.stage.loaded, scene.listener
+
+
+def _scatter(loaded: LoadedModel, model_rows: NDArray[np.integer], values: Floats) -> Floats:
+    """Return values of some of the model's tracks in the catalogue's order, -inf for the rest."""
+    scattered = np.full(len(loaded.model_rows), -np.inf, np.float32)
+    rows = loaded.rows[model_rows]
+    scattered[rows[rows >= 0]] = values[rows >= 0]
+    return scattered
+
+
+def _rank(values: NDArray[np.floating]) -> Floats:
+    """Return each value's rank among all, in [0, 1], ties sharing the lowest."""
+    order = np.sort(values)
+    return (np.searchsorted(order, values) / max(len(values) - 1, 1)).astype(np.float32)
