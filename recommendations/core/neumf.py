@@ -54,6 +54,7 @@ class NeuMF:
 
     fold_in: FoldIn
     fusion: Floats
+    item_factors: Floats
     item_bias: Floats
     history_embeddings: Floats
     user_hidden: Floats
@@ -93,7 +94,7 @@ class NeuMF:
     def factor_scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
         """Return the factorization branch's part of the logit (a dot product) per track."""
         weighted = user_vector[: len(self.fusion)] * self.fusion
-        factors, bias = self.fold_in.embeddings, self.item_bias
+        factors, bias = self.item_factors, self.item_bias
         if rows is None:
             return factors @ weighted + bias
         return factors[rows] @ weighted + bias[rows]

@@ -47,6 +47,7 @@ class BatchConfig:
 
     users_per_batch: int = 128
     negatives: int = 1024
+    pretrain_negatives: int = 4096
     target_share: float = 0.2
     max_history: int = 1000
 

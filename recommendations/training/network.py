@@ -74,7 +74,7 @@ class Network(keras.Model):
             "history_projection", (n_features, config.history_dim), 0.01
         )
         self.fusion = self.add_weight(
-            shape=(dim,), initializer=keras.initializers.Constant(8.0), name="fusion"
+            shape=(dim,), initializer=keras.initializers.Constant(12.0), name="fusion"
         )
         self.item_bias = self.add_weight(
             shape=(n_tracks,), initializer=keras.initializers.Zeros(), name="item_bias"
@@ -130,52 +130,69 @@ class Network(keras.Model):
         return tf.gather(self.items, rows) + tf.gather(self.content, rows) @ self.item_projection
 
     def call(
-        self, users: tf.Tensor, rows: tf.Tensor, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return logits and expected preferences of every listener for every track of `rows`.
+        self,
+        users: tf.Tensor,
+        block_rows: tf.Tensor,
+        pair_owner: tf.Tensor,
+        pair_rows: tf.Tensor,
+        training: bool = False,
+        perceptron: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Score every listener for the same tracks, and single pairs, in one pass.
+
+        One pass, because batch normalization would otherwise tell positives from negatives by
+        the statistics of the batch they come in.
 
         Args:
             users: listeners' vectors, shape (n_users, user_dim).
-            rows: tracks, shape (n_rows,), the same for all, or (n_users,), one for each.
+            block_rows: tracks scored for every listener, shape (n_rows,).
+            pair_owner: row of `users` of each pair, shape (n_pairs,).
+            pair_rows: track of each pair, shape (n_pairs,).
             training: whether dropout and batch statistics apply.
+            perceptron: whether the perceptron branch takes part; without it, its pre-training's
+                partner, the factorization branch, is trained alone and at less cost.
 
         Returns:
-            Two tensors of shape (n_users, n_rows), or (n_users,) for one track each.
+            The block's logits (n_users, n_rows), the pairs' logits and the pairs' expected
+            preferences, both (n_pairs,).
         """
-        return self.score(users, rows, paired=False, training=training)
-
-    def score(
-        self, users: tf.Tensor, rows: tf.Tensor, *, paired: bool, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Score all pairs of `users` and `rows`, or (`paired`) each user's one row."""
         dim = self.factors.shape[1]
         own = users[:, :dim] * self.fusion
-        factors = tf.gather(self.factors, rows)
-        bias = tf.gather(self.item_bias + self.item_prior, rows)
-        mean = tf.gather(self.item_mean, rows)
-        user_half = users @ self.user_kernel
-        item_half = self.item_inputs(rows) @ self.item_kernel
-        if paired:
-            factor = tf.reduce_sum(own * factors, axis=1) + bias
-            hidden = user_half + item_half
-            user_mean = users[:, -1]
-        else:
-            factor = tf.matmul(own, factors, transpose_b=True) + bias
-            hidden = user_half[:, None, :] + item_half[None, :, :]
-            hidden = tf.reshape(hidden, (-1, self.config.layers[0]))
-            user_mean = users[:, -1:]
-        hidden = self.dropouts[0](
-            tf.nn.relu(self.norms[0](hidden, training=training)), training=training
-        )
-        for i, layer in enumerate(self.hidden, start=1):
-            hidden = tf.nn.relu(self.norms[i](layer(hidden), training=training))
-            hidden = self.dropouts[i](hidden, training=training)
+        block_items, pair_items = self.item_inputs(block_rows), self.item_inputs(pair_rows)
+        pooled = users[:, dim:-2]
+        bias = self.item_bias + self.item_prior
+        block_factor = tf.matmul(own, tf.gather(self.factors, block_rows), transpose_b=True)
+        block_factor += tf.gather(bias, block_rows)
+        block_factor += tf.matmul(pooled, block_items, transpose_b=True)
+        pair_factor = tf.reduce_sum(
+            tf.gather(own, pair_owner) * tf.gather(self.factors, pair_rows), axis=1
+        ) + tf.gather(bias, pair_rows)
+        pair_factor += tf.reduce_sum(tf.gather(pooled, pair_owner) * pair_items, axis=1)
         width = self.config.layers[-1]
-        logits = factor + tf.reshape(hidden @ self.output_kernel, tf.shape(factor))
         to_factor, to_user, to_item, constant = tf.unstack(self.rating_kernel[width:])
-        rating = tf.reshape(tf.linalg.matvec(hidden, self.rating_kernel[:width]), tf.shape(factor))
-        rating += to_factor * factor + to_user * user_mean + to_item * mean + constant
-        return logits, tf.sigmoid(rating)
+        rating = to_factor * pair_factor + to_user * tf.gather(users[:, -1], pair_owner)
+        rating += to_item * tf.gather(self.item_mean, pair_rows) + constant
+        if not perceptron:
+            return block_factor, pair_factor, tf.sigmoid(rating)
+        user_half = users @ self.user_kernel
+        block = user_half[:, None, :] + (block_items @ self.item_kernel)[None, :, :]
+        block = tf.reshape(block, (-1, self.config.layers[0]))
+        pairs = tf.gather(user_half, pair_owner) + pair_items @ self.item_kernel
+        hidden = self._perceptron(tf.concat([block, pairs], axis=0), training=training)
+        from_hidden = tf.squeeze(hidden @ self.output_kernel, axis=1)
+        n_block = tf.shape(block)[0]
+        block_logits = block_factor + tf.reshape(from_hidden[:n_block], tf.shape(block_factor))
+        rating += tf.linalg.matvec(hidden[n_block:], self.rating_kernel[:width])
+        return block_logits, pair_factor + from_hidden[n_block:], tf.sigmoid(rating)
+
+    def _perceptron(self, hidden: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """Return the last hidden layer from the first one's pre-activations."""
+        for i, norm in enumerate(self.norms):
+            if i:
+                hidden = self.hidden[i - 1](hidden)
+            hidden = tf.nn.relu(norm(hidden, training=training))
+            hidden = self.dropouts[i](hidden, training=training)
+        return hidden
 
     def export(self, fold_in: FoldIn, mean_preference: float) -> NeuMF:
         """Return the network as arrays, batch normalization folded in."""
@@ -189,7 +206,8 @@ class Network(keras.Model):
         histories = self.histories + self.content @ self.history_projection
         return NeuMF(
             fold_in=fold_in,
-            fusion=self.fusion.numpy(),
+            fusion=np.concatenate([self.fusion.numpy(), np.ones(self.config.item_dim, np.float32)]),
+            item_factors=np.concatenate([self.factors.numpy(), self.item_inputs(everything).numpy()],1),
             item_bias=(self.item_bias + self.item_prior).numpy(),
             history_embeddings=np.asarray(histories),
             user_hidden=self.user_kernel.numpy() * gain,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class OptimizerConfig:
     max_epochs: int = 12
     patience: int = 3
     rating_weight: float = 1.0
+    pretrain_epochs: int = 8
 
 
 def train_network(
@@ -71,17 +73,21 @@ def train_network(
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(network.trainable_variables)
-    step = _step_function(network, optimizer, config, histories.n_tracks)
+    pretrain = _step_function(network, optimizer, config, histories.n_tracks, perceptron=False)
+    joint = _step_function(network, optimizer, config, histories.n_tracks, perceptron=True)
     best, best_score, best_epoch = network.export(fold_in, mean_preference), -np.inf, 0
     if score is not None:
         best_score = score(best)
         progress({"stage": "network", "epoch": 0, "validation": best_score})
     for epoch in range(1, n_epochs + 1):
         began = time.monotonic()
+        pre = epoch <= config.pretrain_epochs
+        step = pretrain if pre else joint
+        bc = batch_config if not pre else dataclasses.replace(batch_config, negatives=batch_config.pretrain_negatives)
         losses = [
             step(batch)
             for batch in batches(
-                histories, fold_in, mean_preference, batch_config, seed=seed, epoch=epoch
+                histories, fold_in, mean_preference, bc, seed=seed, epoch=epoch
             )
         ]
         report: Report = {
@@ -108,11 +114,12 @@ def _step_function(
     optimizer: keras.optimizers.Optimizer,
     config: OptimizerConfig,
     n_tracks: int,
+    perceptron: bool,
 ) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
     @tf.function(reduce_retracing=True)
     def step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = _loss(network, batch, config, n_tracks)
+            loss = _loss(network, batch, config, n_tracks, perceptron)
         gradients = tape.gradient(loss, network.trainable_variables)
         optimizer.apply(
             [
@@ -126,7 +133,7 @@ def _step_function(
 
 
 def _loss(
-    network: Network, batch: dict[str, tf.Tensor], config: OptimizerConfig, n_tracks: int
+    network: Network, batch: dict[str, tf.Tensor], config: OptimizerConfig, n_tracks: int, perceptron: bool
 ) -> tf.Tensor:
     """Sampled softmax over the target and the batch's negatives, and squared rating error."""
     users = network.user_inputs(
@@ -137,14 +144,13 @@ def _loss(
         batch["activity"],
     )
     owner, preference = batch["target_owner"], batch["target_preference"]
-    negatives, _ = network.score(users, batch["negative_rows"], paired=False, training=True)
+    negatives, positives, rating = network(
+        users, batch["negative_rows"], owner, batch["target_rows"], training=True, perceptron=perceptron
+    )
     masked = tf.where(batch["negative_allowed"], negatives, -1e9)
     n_negatives = tf.cast(tf.shape(masked)[1], tf.float32)
     # Uniform sampling: each negative stands for n_tracks / n_negatives tracks.
     others = tf.reduce_logsumexp(masked, axis=1) + tf.math.log(n_tracks / n_negatives)
-    positives, rating = network.score(
-        tf.gather(users, owner), batch["target_rows"], paired=True, training=True
-    )
     against = tf.gather(others, owner)
     liked = tf.nn.relu(2 * preference - 1) * 0.75 + 0.25
     liked = tf.where(preference >= 0.5, liked, 0.0) * batch["target_weight"]
