@@ -1,0 +1,37 @@
+"""Writes: deciding, crediting rewards, learning from them, and the operator's acts."""
+
+from bandits.services.control import (
+    add_arm,
+    change_settings,
+    pin,
+    reset,
+    restore,
+    set_status,
+    unpin,
+)
+from bandits.services.deciding import Choice, choose, record_decision
+from bandits.services.errors import BanditRuleViolation
+from bandits.services.learning import closed_form, fold, rebuild
+from bandits.services.rewards import credit, expire
+from bandits.services.verifying import Verification, verify
+
+__all__ = [
+    "BanditRuleViolation",
+    "Choice",
+    "Verification",
+    "add_arm",
+    "change_settings",
+    "choose",
+    "closed_form",
+    "credit",
+    "expire",
+    "fold",
+    "pin",
+    "rebuild",
+    "record_decision",
+    "reset",
+    "restore",
+    "set_status",
+    "unpin",
+    "verify",
+]

@@ -1,0 +1,60 @@
+"""Rewards: what a slate earned, as often as that changes."""
+
+import math
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from bandits.models import Bandit, Decision
+from bandits.services.errors import BanditRuleViolation
+
+
+def credit(*, request_id: UUID, reward: float | None, at: datetime, final: bool = False) -> None:
+    """Set a decision's reward to what all its responses so far make it.
+
+    `reward` is the whole of it, not a change: the caller computes it from every response within
+    the window, in the transaction that holds the slate's lock, so that the last to commit knows
+    all of them, and a repeated call changes nothing.  Only this one row is written; the posterior
+    takes the change in at its next reading (`bandits.live`) and the next fold.
+
+    Args:
+        request_id: of the slate.
+        reward: in [0, 1]; None where every response was withdrawn.
+        at: now.
+        final: nothing more will come.
+
+    Raises:
+        ValueError: the reward is outside [0, 1].
+        BanditRuleViolation: `unknown_decision`.
+    """
+    if reward is not None and not (math.isfinite(reward) and 0 <= reward <= 1):
+        raise ValueError(f"reward must be in [0, 1], got {reward}")
+    if reward is None:
+        state = Decision.State.WAITING
+    else:
+        state = Decision.State.FINAL if final else Decision.State.PROVISIONAL
+    changed = Decision.objects.filter(request_id=request_id).update(
+        reward=reward, state=state, rewarded_at=at, unfolded=True
+    )
+    if not changed:
+        raise BanditRuleViolation("unknown_decision", f"request {request_id} has no decision")
+
+
+@transaction.atomic
+def expire(*, at: datetime) -> int:
+    """Close every decision whose attribution window has passed, and return how many.
+
+    Without a response the reward is 0; a provisional reward becomes final.  A response that came
+    in time but is handled only later may still be credited: it replaces the 0.
+    """
+    closed = 0
+    for bandit in Bandit.objects.all():
+        due = Decision.objects.filter(bandit=bandit).due(before=at - bandit.attribution_window)
+        # Each update looks at the state again once it holds a row's lock, so that a reward
+        # credited meanwhile is kept.
+        closed += due.filter(state=Decision.State.WAITING).update(
+            reward=0.0, state=Decision.State.EXPIRED, rewarded_at=at, unfolded=True
+        )
+        closed += due.filter(state=Decision.State.PROVISIONAL).update(state=Decision.State.FINAL)
+    return closed
