@@ -1,0 +1,358 @@
+"""Regret and time per decision of the bandit beside three libraries, in one run.
+
+    make bench-bandits        or, with benchmarks/requirements-bandits.txt installed:
+    python benchmarks/bandits.py [--rounds 2000] [--seeds 20] [--world NAME]
+
+Every learner sees the same contexts and the same rewards of a world (bandits/core/worlds.py), one
+round at a time, and learns from each reward before the next choice.  Libraries run with the
+settings stated beside them; those that need the noise or the half-life are told the true ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+import uuid
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # before numpy: 21 x 21 matrices gain nothing by threads
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np  # noqa: E402 - threads are set above
+from numpy.typing import NDArray  # noqa: E402 - same
+
+from bandits.core.linear import LinearPosterior, LinearPrior  # noqa: E402
+from bandits.core.logistic import LogisticPosterior  # noqa: E402 - same
+from bandits.core.policy import ThompsonSampling, Uniform  # noqa: E402 - same
+from bandits.core.probabilities import draw, nonce  # noqa: E402 - same
+from bandits.core.statistics import RewardChanges, Statistics  # noqa: E402 - same
+from bandits.core.worlds import World, linear_world, logistic_world  # noqa: E402 - same
+
+Floats = NDArray[np.float64]
+
+N_ARMS = 5
+N_FEATURES = 20
+NOISE_SD = 0.25
+ARMS = tuple(str(arm) for arm in range(N_ARMS))
+WORLDS = ("linear", "logistic", "drifting")
+
+
+def half_life(rounds: int) -> float:
+    """Return the half-life, in rounds, of those that forget in the drifting world."""
+    return rounds / 8
+
+
+class Learner(Protocol):
+    """One way to choose arms and learn from rewards."""
+
+    def choose(self, context: Floats) -> int:
+        """Return the arm to play, in 0 .. 4."""
+        ...
+
+    def learn(self, context: Floats, arm: int, reward: float) -> None:
+        """Take in the reward of the last choice."""
+        ...
+
+
+class Ours:
+    """`ThompsonSampling` with its defaults over linear posteriors, read after every reward."""
+
+    def __init__(self, *, floor: float = 0.0, forget: float = np.inf) -> None:
+        self.floor = floor
+        self.round = 0
+        dim = N_FEATURES + 1
+        self.sums = [Statistics.empty(dim, reference=0.0, half_life=forget) for _ in ARMS]
+        self.prior = LinearPrior.centred(dim)
+        self.policy = self._policy()
+
+    def _policy(self) -> ThompsonSampling:
+        at = float(self.round)
+        posteriors = {
+            arm: LinearPosterior.from_statistics(sums, self.prior, at=at)
+            for arm, sums in zip(ARMS, self.sums, strict=True)
+        }
+        return ThompsonSampling(posteriors, floor=self.floor)
+
+    def choose(self, context: Floats) -> int:
+        """Draw from the exact probabilities."""
+        distribution = self.policy.distribution(np.append(context, 1.0), ARMS)
+        return draw(distribution.probabilities, nonce("benchmark", uuid.UUID(int=self.round)))
+
+    def learn(self, context: Floats, arm: int, reward: float) -> None:
+        """Add to the arm's sums and read all posteriors anew."""
+        changes = RewardChanges.first(
+            np.append(context, 1.0)[None], np.array([float(self.round)]), np.array([reward])
+        )
+        self.sums[arm] = self.sums[arm].changed(changes)
+        self.round += 1
+        self.policy = self._policy()
+
+
+class OursLogistic:
+    """`ThompsonSampling` with its defaults over Laplace posteriors, refitted after each reward."""
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.seen: list[tuple[list[Floats], list[float]]] = [([], []) for _ in ARMS]
+        self.prior = np.zeros(N_FEATURES + 1)
+        untried = LogisticPosterior(self.prior, np.eye(self.prior.size) / 2.0)
+        self.fits = dict.fromkeys(ARMS, untried)
+
+    def choose(self, context: Floats) -> int:
+        """Draw from the exact probabilities."""
+        policy = ThompsonSampling(self.fits, floor=0.0)
+        distribution = policy.distribution(np.append(context, 1.0), ARMS)
+        return draw(distribution.probabilities, nonce("benchmark", uuid.UUID(int=self.round)))
+
+    def learn(self, context: Floats, arm: int, reward: float) -> None:
+        """Refit the arm from the mode that it had."""
+        contexts, rewards = self.seen[arm]
+        contexts.append(np.append(context, 1.0))
+        rewards.append(reward)
+        self.round += 1
+        self.fits[ARMS[arm]] = LogisticPosterior.fit(
+            np.array(contexts),
+            np.array(rewards),
+            prior_mean=self.prior,
+            prior_precision=2.0,
+            start=self.fits[ARMS[arm]].mean,
+        )
+
+
+class UniformLearner:
+    """Any arm."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.policy = Uniform()
+
+    def choose(self, context: Floats) -> int:
+        """Ask it for an arm."""
+        return draw(self.policy.distribution(context, ARMS).probabilities, self.rng.random())
+
+    def learn(self, context: Floats, arm: int, reward: float) -> None:
+        """Learn nothing."""
+
+
+class EpsilonGreedy(Ours):
+    """The largest mean of the same posteriors, but any arm in one round of ten."""
+
+    def __init__(self, seed: int, forget: float) -> None:
+        super().__init__(forget=forget)
+        self.rng = np.random.default_rng(seed)
+
+    def choose(self, context: Floats) -> int:
+        """Ask it for an arm."""
+        if self.rng.random() < 0.1:
+            return int(self.rng.integers(N_ARMS))
+        means, _ = self.policy.scores(np.append(context, 1.0), ARMS)
+        return int(np.argmax(means))
+
+
+class Mabwiser:
+    """MABWiser's LinTS; `alpha` is its sd of the noise."""
+
+    def __init__(self, seed: int, alpha: float) -> None:
+        from mabwiser.mab import MAB, LearningPolicy
+
+        self.bandit = MAB(list(range(N_ARMS)), LearningPolicy.LinTS(alpha, 1.0), seed=seed)
+        zeros = np.zeros((N_ARMS, N_FEATURES + 1))
+        # It refuses to predict before a fit; a null context with reward 0 teaches nothing.
+        self.bandit.fit(list(range(N_ARMS)), [0.0] * N_ARMS, zeros)
+
+    def choose(self, context: Floats) -> int:
+        """Ask it for an arm."""
+        return int(self.bandit.predict([np.append(context, 1.0)]))
+
+    def learn(self, context: Floats, arm: int, reward: float) -> None:
+        """Hand it the reward."""
+        self.bandit.partial_fit([arm], [reward], [np.append(context, 1.0)])
+
+
+class VowpalWabbit:
+    """cb_explore_adf over context by arm interactions; the cost is 1 - reward."""
+
+    def __init__(self, seed: int, flags: str) -> None:
+        import vowpalwabbit
+
+        self.workspace = vowpalwabbit.Workspace(
+            f"--cb_explore_adf {flags} --interactions sa --ignore_linear s --quiet "
+            f"--random_seed {seed + 1}"
+        )
+        self.rng = np.random.default_rng(seed)
+        self.last = (0, 0.0)
+
+    @staticmethod
+    def _lines(context: Floats, label: str = "", arm: int = -1) -> list[str]:
+        shared = "shared |s " + " ".join(f"f{i}:{value:.6f}" for i, value in enumerate(context))
+        shared += " bias:1"
+        return [shared] + [f"{label if a == arm else ''}|a arm{a}" for a in range(N_ARMS)]
+
+    def choose(self, context: Floats) -> int:
+        """Ask it for an arm."""
+        probabilities = np.array(self.workspace.predict(self._lines(context)))
+        arm = draw(probabilities / probabilities.sum(), self.rng.random())
+        self.last = (arm, float(probabilities[arm]))
+        return arm
+
+    def learn(self, context: Floats, arm: int, reward: float) -> None:
+        """Hand it the reward."""
+        label = f"0:{1 - reward:.6f}:{self.last[1]:.6f} "
+        self.workspace.learn(self._lines(context, label, arm))
+
+
+class BayesianBandits:
+    """bayesianbandits' ContextualAgent with Thompson sampling over a learner per arm."""
+
+    def __init__(self, seed: int, learner: Callable[[], object], rate: float = 1.0) -> None:
+        import bayesianbandits
+
+        self.rate = rate
+        arms = [bayesianbandits.Arm(arm, learner=learner()) for arm in range(N_ARMS)]
+        self.agent = bayesianbandits.ContextualAgent(
+            arms, bayesianbandits.ThompsonSampling(), random_seed=seed
+        )
+
+    def choose(self, context: Floats) -> int:
+        """Ask it for an arm."""
+        (arm,) = self.agent.pull(np.append(context, 1.0)[None])
+        return int(arm)
+
+    def learn(self, context: Floats, arm: int, reward: float) -> None:
+        """Hand it the reward."""
+        self.agent.select_for_update(arm).update(np.append(context, 1.0)[None], np.array([reward]))
+        if self.rate < 1:
+            import bayesianbandits
+
+            self.agent.decay(bayesianbandits.StabilizedForgetting(self.rate))
+
+
+def learners(world: str, rounds: int) -> dict[str, Callable[[int], Learner]]:
+    """Return how to make each learner of a world from a seed."""
+    forget = half_life(rounds) if world == "drifting" else np.inf
+    rate = float(0.5 ** (1 / forget))
+
+    def bayesian(kind: str, **settings: float) -> Callable[[], object]:
+        import bayesianbandits
+
+        return lambda: getattr(bayesianbandits, kind)(**settings)
+
+    made: dict[str, Callable[[int], Learner]] = {
+        "musicrec": lambda seed: Ours(forget=forget),
+        "musicrec floor 0.02": lambda seed: Ours(forget=forget, floor=0.02),
+        "uniform": UniformLearner,
+        "epsilon-greedy 0.1": lambda seed: EpsilonGreedy(seed, forget=forget),
+        "mabwiser LinTS alpha 1": lambda seed: Mabwiser(seed, 1.0),
+        "mabwiser LinTS alpha 0.25": lambda seed: Mabwiser(seed, NOISE_SD),
+        "vw squarecb": lambda seed: VowpalWabbit(seed, "--squarecb"),
+        "vw cover 5": lambda seed: VowpalWabbit(seed, "--cover 5"),
+    }
+    if world == "logistic":
+        made = {"musicrec logistic": lambda seed: OursLogistic()} | made
+        made["bayesianbandits GLM"] = lambda seed: BayesianBandits(
+            seed, bayesian("BayesianGLM", alpha=1.0)
+        )
+    made["bayesianbandits normal"] = lambda seed: BayesianBandits(
+        seed, bayesian("NormalRegressor", alpha=1.0, beta=1 / NOISE_SD**2), rate
+    )
+    made["bayesianbandits emp. Bayes"] = lambda seed: BayesianBandits(
+        seed, bayesian("EmpiricalBayesNormalRegressor", alpha=1.0, beta=1.0), rate
+    )
+    return made
+
+
+def make_world(name: str, seed: int, rounds: int) -> World:
+    """Return the world of a name; the same for every learner."""
+    rng = np.random.default_rng(seed)
+    if name == "logistic":
+        return logistic_world(rng, n=rounds, n_arms=N_ARMS, n_features=N_FEATURES)
+    return linear_world(
+        rng, n=rounds, n_arms=N_ARMS, n_features=N_FEATURES, drift=name == "drifting"
+    )
+
+
+def play(world_name: str, learner_name: str, seed: int, rounds: int) -> tuple[float, float, float]:
+    """Return total regret, and the median milliseconds of a choice and of a reward."""
+    warnings.simplefilter("ignore")
+    world = make_world(world_name, seed, rounds)
+    learner = learners(world_name, rounds)[learner_name](seed)
+    regret = 0.0
+    choosing, learning = np.empty(rounds), np.empty(rounds)
+    for now, context in enumerate(world.contexts):
+        start = time.perf_counter()
+        arm = learner.choose(context)
+        chosen = time.perf_counter()
+        learner.learn(context, arm, float(world.rewards[now, arm]))
+        choosing[now], learning[now] = chosen - start, time.perf_counter() - chosen
+        regret += float(world.gaps[now, arm])
+    return regret, 1e3 * float(np.median(choosing)), 1e3 * float(np.median(learning))
+
+
+def report(world: str, results: dict[str, Floats]) -> bool:
+    """Print one world's table; return whether musicrec is at least level with every library.
+
+    Level is within one standard error of the difference over the same seeds.
+    """
+    seeds = len(next(iter(results.values())))
+    print(f"\n{world} world: total regret over rounds, mean ± standard error of {seeds} seeds")
+    print(f"{'':30}{'regret':>16}{'choose ms':>11}{'learn ms':>10}")
+    for name, rows in sorted(results.items(), key=lambda item: item[1][:, 0].mean()):
+        error = rows[:, 0].std(ddof=1) / np.sqrt(seeds)
+        print(
+            f"{name:30}{rows[:, 0].mean():9.1f} ± {error:4.1f}"
+            f"{np.median(rows[:, 1]):11.3f}{np.median(rows[:, 2]):10.3f}"
+        )
+    mine = "musicrec logistic" if world == "logistic" else "musicrec"
+    others = {name: rows for name, rows in results.items() if not name.startswith("musicrec")}
+    best = min(others, key=lambda name: others[name][:, 0].mean())
+    difference = results[mine][:, 0] - others[best][:, 0]
+    error = difference.std(ddof=1) / np.sqrt(seeds)
+    level = bool(difference.mean() <= error)
+    print(
+        f"{mine} - {best}: {difference.mean():+.1f} ± {error:.1f}: "
+        f"{'at least level' if level else 'BEHIND'}"
+    )
+    return level
+
+
+def main() -> int:
+    """Run it all; exit with 1 where musicrec is behind."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--world", choices=WORLDS, action="append")
+    arguments = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(
+        f"{N_ARMS} arms, {N_FEATURES} features, {arguments.rounds} rounds, one reward at a time; "
+        f"in the drifting world all weights change half-way and those that forget do so with a "
+        f"half-life of {half_life(arguments.rounds):g} rounds"
+    )
+    level = True
+    with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        for world in arguments.world or WORLDS:
+            running = {
+                name: [
+                    pool.submit(play, world, name, seed, arguments.rounds)
+                    for seed in range(arguments.seeds)
+                ]
+                for name in learners(world, arguments.rounds)
+            }
+            results = {
+                name: np.array([future.result() for future in futures])
+                for name, futures in running.items()
+            }
+            level &= report(world, results)
+    return 0 if level else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
