@@ -9,7 +9,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, F, OuterRef, Q, Sum
-from django.db.models.functions import Extract, JSONObject, TruncDate
+from django.db.models.functions import Extract, JSONObject
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
@@ -253,6 +253,12 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         """Return those without a response whose window is still open."""
         return self.filter(state=Decision.State.WAITING)
 
+    def settled(self, *, before: datetime) -> Self:
+        """Return those decided at or before `before` whose reward is final."""
+        return self.filter(
+            decided_at__lte=before, state__in=[Decision.State.FINAL, Decision.State.EXPIRED]
+        )
+
     def due(self, *, before: datetime) -> Self:
         """Return those still open though decided at or before `before`."""
         return self.filter(
@@ -274,15 +280,6 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
                 fallbacks=Count("pk", filter=~Q(served_arm=F("arm"))),
             )
             .order_by("arm")
-        )
-
-    def by_day(self) -> models.QuerySet["Decision", dict[str, Any]]:
-        """Count per day and chosen arm."""
-        return (
-            self.annotate(day=TruncDate("decided_at"))
-            .values("day", "arm")
-            .annotate(pulls=Count("pk"))
-            .order_by("day", "arm")
         )
 
 

@@ -107,9 +107,11 @@ class Evaluation:
         effective_sample_size: (sum w)^2 / sum w^2 (Kish 1965), at most n.
         largest_weight: the largest w.
         logged_mean: mean reward of the log, that is of the policy that made it.
+        advantages: each estimate minus the logged mean, with intervals of that difference.
     """
 
     estimates: Mapping[str, Estimate]
+    advantages: Mapping[str, Estimate]
     n: int
     n_listeners: int
     effective_sample_size: float
@@ -203,15 +205,23 @@ def evaluate(
     n_listeners = len(names)
     by_listener = np.zeros((n_listeners, contributions.shape[1]))
     np.add.at(by_listener, cluster, contributions)
-    values = _values(by_listener.sum(axis=0))
     resampled = _resampled(by_listener, rng, n_resamples)
-    anytime = _anytime(by_listener, alpha=alpha)
-    result = {}
-    for name, value in values.items():
-        low, high = np.quantile(resampled[name], [alpha / 2, 1 - alpha / 2])
-        result[name] = Estimate(float(value), float(low), float(high), anytime[name])
+    total = by_listener.sum(axis=0)
+    without = total - by_listener  # each row leaves one listener out, for the jackknife
+    found: list[dict[str, Estimate]] = []
+    for combine in (_values, _advantages):
+        whole, drawn, left = combine(total), combine(resampled), combine(without)
+        found.append({})
+        for name, value in whole.items():
+            low, high = np.quantile(drawn[name], [alpha / 2, 1 - alpha / 2])
+            influence = (n_listeners - 1) * (value - left[name])
+            anytime = asymptotic_half_width(
+                n=n_listeners, variance=float(np.var(influence)), alpha=alpha
+            )
+            found[-1][name] = Estimate(float(value), float(low), float(high), anytime)
     return Evaluation(
-        estimates=result,
+        estimates=found[0],
+        advantages=found[1],
         n=len(log.rewards),
         n_listeners=n_listeners,
         effective_sample_size=effective_sample_size(log.weights),
@@ -238,13 +248,14 @@ def _contributions(log: Log, *, clip: float, switch: float, shrink: float) -> Fl
             w * surprise,
             np.where(w <= switch, w, 0.0) * surprise,
             shrink * w / (w**2 + shrink) * surprise,
+            log.rewards,
         ]
     )
 
 
 def _values(sums: Floats) -> dict[str, Floats]:
-    """Return each estimator from sums of the columns of `_contributions`, shape (..., 8)."""
-    n, clipped, w, weighted, modelled, correction, switched, shrunk = np.moveaxis(sums, -1, 0)
+    """Return each estimator from sums of the columns of `_contributions`, shape (..., 9)."""
+    n, clipped, w, weighted, modelled, correction, switched, shrunk, _ = np.moveaxis(sums, -1, 0)
     # Without any weight there is nothing to normalize by; such a resample answers 0 corrections.
     total = np.where(w > 0, w, 1.0)
     return {
@@ -258,35 +269,20 @@ def _values(sums: Floats) -> dict[str, Floats]:
     }
 
 
-def _resampled(
-    by_listener: Floats, rng: np.random.Generator, n_resamples: int
-) -> dict[str, Floats]:
-    """Return every estimator on `n_resamples` draws of as many listeners, with replacement."""
+def _advantages(sums: Floats) -> dict[str, Floats]:
+    """Return each estimator minus the mean reward of the log."""
+    logged = sums[..., -1] / sums[..., 0]
+    return {name: np.asarray(value - logged) for name, value in _values(sums).items()}
+
+
+def _resampled(by_listener: Floats, rng: np.random.Generator, n_resamples: int) -> Floats:
+    """Return the sums over `n_resamples` draws of as many listeners, with replacement."""
     n_listeners = len(by_listener)
     sums = np.empty((n_resamples, by_listener.shape[1]))
     for resample in range(n_resamples):  # one row at a time: listeners x resamples may be large
         times = np.bincount(rng.integers(n_listeners, size=n_listeners), minlength=n_listeners)
         sums[resample] = times @ by_listener
-    return _values(sums)
-
-
-def _anytime(by_listener: Floats, *, alpha: float) -> dict[str, float]:
-    """Return each estimator's time-uniform half-width from its influence per listener.
-
-    The influence is the jackknife's: (n_listeners - 1) times the change on leaving one out.
-    """
-    n_listeners = len(by_listener)
-    total = by_listener.sum(axis=0)
-    without = _values(total - by_listener)
-    whole = _values(total)
-    return {
-        name: asymptotic_half_width(
-            n=n_listeners,
-            variance=float(np.var((n_listeners - 1) * (whole[name] - without[name]))),
-            alpha=alpha,
-        )
-        for name in whole
-    }
+    return sums
 
 
 def modelled_rewards(

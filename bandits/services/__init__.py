@@ -12,6 +12,7 @@ from bandits.services.control import (
 from bandits.services.deciding import Choice, choose, record_decision
 from bandits.services.errors import BanditRuleViolation
 from bandits.services.learning import closed_form, fold, rebuild
+from bandits.services.reporting import take_snapshot
 from bandits.services.rewards import credit, expire
 from bandits.services.verifying import Verification, verify
 
@@ -32,6 +33,7 @@ __all__ = [
     "reset",
     "restore",
     "set_status",
+    "take_snapshot",
     "unpin",
     "verify",
 ]

@@ -206,3 +206,14 @@ def test_the_anytime_interval_covers_at_every_look():
 def test_an_interval_over_nothing_is_refused(arguments):
     with pytest.raises(ValueError, match="need n > 0"):
         asymptotic_half_width(**arguments)
+
+
+def test_the_advantage_over_the_log_is_surer_than_the_two_values_apart():
+    log, truth = simulated(np.random.default_rng(9))
+    result = evaluate(log, np.random.default_rng(0))
+    value, advantage = result.estimates["DR"], result.advantages["DR"]
+    assert advantage.value == pytest.approx(value.value - result.logged_mean)
+    assert advantage.low < advantage.value < advantage.high
+    # Pleased listeners raise both, so the difference varies less than the value.
+    assert advantage.high - advantage.low < value.high - value.low
+    assert abs(value.value - truth) < value.anytime

@@ -1,0 +1,174 @@
+"""``manage.py bandit show|verify|evaluate|reset``."""
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from bandits import reports, services
+from bandits.core.evaluation import ESTIMATORS, ThinSupport
+from bandits.models import Archive, Bandit
+from bandits.off_policy import history, off_policy, parse_target
+
+
+class Command(BaseCommand):
+    """Looks at a bandit, proves it, asks what another policy would have earned, or resets it."""
+
+    help = "Show, verify, evaluate or reset a bandit."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare one subcommand per act."""
+        acts = parser.add_subparsers(dest="act", required=True)
+
+        def act(name: str, text: str) -> argparse.ArgumentParser:
+            sub = acts.add_parser(name, help=text, description=text)
+            sub.add_argument("--bandit", default="recommendation_strategy", metavar="KEY")
+            return sub
+
+        show = act("show", "What is known of the arms now.")
+        show.add_argument("--json", action="store_true", help="the whole report")
+        act("verify", "Replay every decision, and compare the posteriors with the closed form.")
+        evaluate = act("evaluate", "What another policy would have earned, from the log.")
+        evaluate.add_argument(
+            "target",
+            nargs="+",
+            help="always:ARM, uniform, or settings that differ, as exploration=0.5,floor=0.05",
+        )
+        evaluate.add_argument("--newest", type=int, default=20_000, help="decisions to look at")
+        evaluate.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+        evaluate.add_argument("--json", action="store_true")
+        reset = act("reset", "Archive what was learned and begin from nothing, or undo that.")
+        reset.add_argument("--reason", default="", help="kept with the archive")
+        reset.add_argument("--restore", type=int, metavar="ARCHIVE", help="id of an archive")
+        reset.add_argument("--yes", action="store_true", help="do not ask")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the act."""
+        try:
+            bandit = Bandit.objects.get(key=options["bandit"])
+        except Bandit.DoesNotExist:
+            known = ", ".join(Bandit.objects.values_list("key", flat=True)) or "none"
+            raise CommandError(f"no bandit {options['bandit']!r}; there is {known}") from None
+        getattr(self, options["act"])(bandit, options)
+
+    def show(self, bandit: Bandit, options: dict[str, Any]) -> None:
+        """Print one row per arm."""
+        report = reports.build(bandit, at=timezone.now())
+        if options["json"]:
+            self.stdout.write(json.dumps(report, indent=2))
+            return
+        self.stdout.write(
+            f"{bandit}: {bandit.get_policy_display()}, version {bandit.version}, "
+            f"{report['decisions']} decisions, {report['waiting']} waiting for a reward"
+        )
+        if pinned := report["bandit"]["pinned_arm"]:
+            self.stdout.write(f"pinned to {pinned}")
+        self.stdout.write(
+            f"{'arm':<20}{'status':<9}{'pulls':>8}{'share':>8}"
+            f"{'mean reward, 95 % at any time':>32}{'P(best)':>9}"
+        )
+        for arm in report["arms"]:
+            reward = "no reward yet"
+            if arm["mean_reward"] is not None:
+                reward = (
+                    f"{arm['mean_reward']:.3f} "
+                    f"({arm['mean_reward_low']:.3f} to {arm['mean_reward_high']:.3f})"
+                )
+            self.stdout.write(
+                f"{arm['arm']:<20}{arm['status']:<9}{arm['pulls']:>8}"
+                f"{_share(arm['share']):>8}{reward:>32}{_share(arm['probability_best']):>9}"
+            )
+
+    def verify(self, bandit: Bandit, options: dict[str, Any]) -> None:
+        """Exit with an error where anything logged or learned is untrue."""
+        found = services.verify(bandit, at=timezone.now())
+        for mismatch in found.mismatches:
+            self.stderr.write(mismatch)
+        self.stdout.write(
+            f"{found.decisions} decisions replayed, {found.n_mismatches} wrong; "
+            f"{found.lost} reward changes lost; posteriors within {found.largest_deviation:.1e} "
+            "of the closed form"
+        )
+        if not found.is_clean:
+            raise CommandError("the log or the posterior is not what it should be")
+
+    def evaluate(self, bandit: Bandit, options: dict[str, Any]) -> None:
+        """Print every estimator for every target, or why there is no answer."""
+        try:
+            targets = {text: parse_target(text, bandit) for text in options["target"]}
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        log = history(bandit, at=timezone.now(), newest=options["newest"])
+        answers: dict[str, Any] = {}
+        for text, target in targets.items():
+            rng = np.random.default_rng(options["seed"])
+            try:
+                answer = off_policy(log, target, rng)
+            except ThinSupport as error:
+                answers[text] = {"refused": str(error)}
+                continue
+            found = answer.evaluation
+            answers[text] = {
+                "estimates": {name: vars(found.estimates[name]) for name in ESTIMATORS},
+                "advantages": {name: vars(found.advantages[name]) for name in ESTIMATORS},
+                "decisions": found.n,
+                "left_out": answer.left_out,
+                "listeners": found.n_listeners,
+                "effective_sample_size": found.effective_sample_size,
+                "largest_weight": found.largest_weight,
+                "logged_mean": found.logged_mean,
+            }
+        if options["json"]:
+            self.stdout.write(json.dumps(answers, indent=2))
+            return
+        for text, answer in answers.items():
+            self._print(text, answer)
+
+    def _print(self, text: str, answer: dict[str, Any]) -> None:
+        if "refused" in answer:
+            self.stdout.write(f"{text}: no answer, {answer['refused']}")
+            return
+        self.stdout.write(
+            f"{text}: {answer['decisions']} decisions of {answer['listeners']} listeners "
+            f"({answer['left_out']} left out), worth {answer['effective_sample_size']:.0f}; "
+            f"largest weight {answer['largest_weight']:.1f}; "
+            f"the log itself earned {answer['logged_mean']:.4f}"
+        )
+        self.stdout.write(
+            f"  {'':<10}{'reward':>9}  {'95 % by bootstrap':<20}  difference to the log"
+        )
+        for name in ESTIMATORS:
+            value, advantage = answer["estimates"][name], answer["advantages"][name]
+            self.stdout.write(
+                f"  {name:<10}{value['value']:9.4f}  "
+                f"{value['low']:.4f} to {value['high']:.4f}    "
+                f"{advantage['value']:+.4f} ({advantage['low']:+.4f} to {advantage['high']:+.4f})"
+            )
+
+    def reset(self, bandit: Bandit, options: dict[str, Any]) -> None:
+        """Reset, or restore an archive."""
+        now = timezone.now()
+        if options["restore"] is not None:
+            archive = Archive.objects.filter(bandit=bandit, pk=options["restore"]).first()
+            if archive is None:
+                raise CommandError(f"{bandit} has no archive {options['restore']}")
+            try:
+                services.restore(archive, at=now)
+            except services.BanditRuleViolation as error:
+                raise CommandError(str(error)) from None
+            self.stdout.write(f"restored archive {archive.pk} of {archive.archived_at:%F %H:%M}")
+            return
+        if not options["yes"] and input(f"Reset {bandit}? [y/N] ").strip().lower() != "y":
+            raise CommandError("nothing was changed")
+        archive = services.reset(bandit, at=now, reason=options["reason"])
+        self.stdout.write(
+            f"archived as {archive.pk}; undo with: "
+            f"manage.py bandit reset --bandit {bandit} --restore {archive.pk}"
+        )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
