@@ -1,10 +1,8 @@
-"""Corrections of p-values and intervals for many metrics and variants."""
+"""Corrections of p-values, and of the levels of intervals, for many metrics and variants."""
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from experiments.core.intervals import Interval
 from experiments.core.moments import Floats
 
 
@@ -35,21 +33,34 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
-def adjusted_interval(interval: Interval, p_adjusted: float, *, alpha: float) -> Interval:
-    """Return the interval that agrees with an adjusted p-value, never narrower than before.
+def holm_levels(p_values: ArrayLike, *, alpha: float) -> Floats:
+    """Return the level of each test's interval that agrees with Holm, same order.
 
-    A normal standard deviation is backed out of the estimate and the p-value, as GrowthBook does;
-    an adjusted p-value of 1 leaves the whole line.
+    The interval at that level excludes no difference exactly when Holm rejects: the k-th smallest
+    p-value that is rejected is compared with alpha / (m - k + 1), all that are not with the
+    level of the first that failed.
     """
-    estimate = (interval.low + interval.high) / 2
-    if p_adjusted >= 1:
-        return Interval(-np.inf, np.inf, 1.0)
-    if p_adjusted <= 0:
-        return Interval(interval.low, interval.high, p_adjusted)
-    sd = abs(estimate / float(stats.norm.ppf(1 - p_adjusted / 2)))
-    half = float(stats.norm.ppf(1 - alpha / 2)) * sd
-    half = max(half, (interval.high - interval.low) / 2)
-    return Interval(estimate - half, estimate + half, p_adjusted)
+    p, order = _sorted(p_values)
+    m = len(p)
+    ladder = alpha / np.arange(m, 0, -1)
+    rejected = int(np.cumprod(p[order] < ladder).sum())
+    ladder[rejected:] = ladder[rejected] if rejected < m else alpha
+    levels = np.empty_like(p)
+    levels[order] = ladder
+    return levels
+
+
+def benjamini_hochberg_levels(p_values: ArrayLike, *, alpha: float) -> Floats:
+    """Return the level of each test's interval that agrees with Benjamini-Hochberg, same order.
+
+    With R rejections of m it is R alpha / m for all (Benjamini and Yekutieli, JASA 2005: of the
+    intervals that are selected, a share of at most alpha misses); alpha / m without any.
+    """
+    p, order = _sorted(p_values)
+    m = len(p)
+    below = np.nonzero(p[order] < alpha * np.arange(1, m + 1) / m)[0]
+    rejected = int(below[-1]) + 1 if below.size else 1
+    return np.full(m, rejected * alpha / m)
 
 
 def _sorted(p_values: ArrayLike) -> tuple[Floats, np.ndarray]:

@@ -56,14 +56,19 @@ def sequence_rho(alpha: float, tuning_n: float) -> float:
     return sqrt((spread + log(spread + 1)) / tuning_n)
 
 
-def sequence_half_width(se: float, n: int, *, alpha: float, tuning_n: float) -> float:
+def sequence_half_width(
+    se: float, n: int, *, alpha: float, tuning_n: float, tuning_alpha: float | None = None
+) -> float:
     """Return half the width of the two-sided confidence sequence at `n` listeners."""
-    rho_squared = sequence_rho(alpha, tuning_n) ** 2
+    _check_alpha(alpha)
+    rho_squared = sequence_rho(tuning_alpha or alpha, tuning_n) ** 2
     information = n * rho_squared + 1
     return se * sqrt(2 * information / (n * rho_squared) * log(sqrt(information) / alpha))
 
 
-def sequential_interval(lift: Lift, *, alpha: float = 0.05, tuning_n: float) -> Interval:
+def sequential_interval(
+    lift: Lift, *, alpha: float = 0.05, tuning_n: float, tuning_alpha: float | None = None
+) -> Interval:
     """Return the interval and p-value that may be looked at any number of times.
 
     The p-value is the inverse of the mixture e-value, capped at 1; it is below `alpha` exactly
@@ -73,9 +78,14 @@ def sequential_interval(lift: Lift, *, alpha: float = 0.05, tuning_n: float) -> 
         lift: estimate after `lift.n` listeners.
         alpha: chance that the interval misses the truth at any look.
         tuning_n: listeners of both arms where the sequence is tightest; fixed at the start.
+        tuning_alpha: the level it is tightest at, `alpha` unless given; where `alpha` follows
+            from a correction and so from the data, this one must not.
     """
-    half = sequence_half_width(lift.se, lift.n, alpha=alpha, tuning_n=tuning_n)
-    rho_squared = sequence_rho(alpha, tuning_n) ** 2
+    tuning_alpha = tuning_alpha or alpha
+    half = sequence_half_width(
+        lift.se, lift.n, alpha=alpha, tuning_n=tuning_n, tuning_alpha=tuning_alpha
+    )
+    rho_squared = sequence_rho(tuning_alpha, tuning_n) ** 2
     information = lift.n * rho_squared + 1
     drift = (lift.estimate / lift.se) ** 2 * lift.n
     log_e = rho_squared * drift / (2 * information) - log(information) / 2
@@ -108,7 +118,12 @@ def sequential_harm(
 
 
 def hybrid_interval(
-    lift: Lift, *, alpha: float = 0.05, tuning_n: float, at_planned_end: bool
+    lift: Lift,
+    *,
+    alpha: float = 0.05,
+    tuning_n: float,
+    at_planned_end: bool,
+    tuning_alpha: float | None = None,
 ) -> Interval:
     """Return an interval that spends half of `alpha` on looks and half on the planned end.
 
@@ -116,7 +131,9 @@ def hybrid_interval(
     the part that the sequence and the fixed test at `alpha` / 2 have in common; its p-value is
     twice the smaller of the two.
     """
-    looks = sequential_interval(lift, alpha=alpha / 2, tuning_n=tuning_n)
+    looks = sequential_interval(
+        lift, alpha=alpha / 2, tuning_n=tuning_n, tuning_alpha=(tuning_alpha or alpha) / 2
+    )
     if not at_planned_end:
         return Interval(looks.low, looks.high, min(1.0, 2 * looks.p_value))
     final = fixed_interval(lift, alpha=alpha / 2)
@@ -132,14 +149,25 @@ def interval(
     *,
     alpha: float = 0.05,
     tuning_n: float,
+    tuning_alpha: float | None = None,
     at_planned_end: bool = False,
 ) -> Interval:
-    """Return the interval that `method` gives."""
+    """Return the interval that `method` gives; the p-value does not depend on `alpha`.
+
+    That holds where `tuning_alpha` is given, so that p-values can be corrected first and the
+    intervals made at the corrected levels.
+    """
     if method is Method.FIXED:
         return fixed_interval(lift, alpha=alpha)
     if method is Method.HYBRID:
-        return hybrid_interval(lift, alpha=alpha, tuning_n=tuning_n, at_planned_end=at_planned_end)
-    return sequential_interval(lift, alpha=alpha, tuning_n=tuning_n)
+        return hybrid_interval(
+            lift,
+            alpha=alpha,
+            tuning_n=tuning_n,
+            at_planned_end=at_planned_end,
+            tuning_alpha=tuning_alpha,
+        )
+    return sequential_interval(lift, alpha=alpha, tuning_n=tuning_n, tuning_alpha=tuning_alpha)
 
 
 def _check_alpha(alpha: float) -> None:

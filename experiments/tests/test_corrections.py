@@ -4,8 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from experiments.core.corrections import adjusted_interval, benjamini_hochberg, holm
-from experiments.core.intervals import Interval
+from experiments.core.corrections import (
+    benjamini_hochberg,
+    benjamini_hochberg_levels,
+    holm,
+    holm_levels,
+)
 
 P_VALUES = st.lists(st.integers(0, 10**6).map(lambda n: n / 10**6), min_size=1, max_size=20)
 
@@ -39,16 +43,18 @@ def test_what_is_no_p_value_is_refused(p_values):
         holm(p_values)
 
 
-def test_an_adjusted_interval_touches_zero_where_its_p_value_is_alpha():
-    widened = adjusted_interval(Interval(0.1, 0.3, 0.001), 0.05, alpha=0.05)
-    assert widened.low == pytest.approx(0, abs=1e-12)
-    assert widened.high == pytest.approx(0.4)
+@given(P_VALUES, st.sampled_from([0.01, 0.05, 0.2]))
+def test_levels_reject_what_adjusted_p_values_reject(p_values, alpha):
+    for adjust, levels in ((holm, holm_levels), (benjamini_hochberg, benjamini_hochberg_levels)):
+        by_level = np.array(p_values) < levels(p_values, alpha=alpha)
+        borderline = np.isclose(adjust(p_values), alpha)
+        assert (by_level == (adjust(p_values) < alpha))[~borderline].all()
 
 
-def test_an_adjusted_interval_is_never_narrower():
-    adjusted = adjusted_interval(Interval(-0.5, 0.9, 0.5), 0.02, alpha=0.05)
-    assert (adjusted.low, adjusted.high) == pytest.approx((-0.5, 0.9))
+def test_one_comparison_needs_no_correction():
+    assert holm_levels([0.3], alpha=0.05) == benjamini_hochberg_levels([0.3], alpha=0.05) == 0.05
 
 
-def test_an_adjusted_p_value_of_1_says_nothing():
-    assert adjusted_interval(Interval(-0.5, 0.9, 0.5), 1.0, alpha=0.05).low == -np.inf
+def test_holm_levels_step_down():
+    assert holm_levels([0.5, 0.001, 0.02], alpha=0.06) == pytest.approx([0.06, 0.02, 0.03])
+    assert holm_levels([0.5, 0.001, 0.04], alpha=0.06) == pytest.approx([0.03, 0.02, 0.03])

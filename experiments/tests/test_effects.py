@@ -253,15 +253,23 @@ def test_moments_add_up_over_groups(first, second, third):
     st.integers(100, 100_000),
     st.integers(100, 100_000),
     st.sampled_from([0.01, 0.05, 0.1]),
+    st.sampled_from([None, 0.05]),
 )
-def test_p_values_agree_with_intervals(effect, n, tuning_n, alpha):
+def test_p_values_agree_with_intervals(effect, n, tuning_n, alpha, tuning_alpha):
     arms = (
         Moments.of_mean(n, 10 * n, 101 * n),
         Moments.of_mean(n, (10 + effect / n**0.5) * n, (1 + (10 + effect / n**0.5) ** 2) * n),
     )
     result = lift(*arms)
     for method in Method:
-        between = interval(result, method, alpha=alpha, tuning_n=tuning_n, at_planned_end=True)
+        between = interval(
+            result,
+            method,
+            alpha=alpha,
+            tuning_n=tuning_n,
+            tuning_alpha=tuning_alpha,
+            at_planned_end=True,
+        )
         assert between.excludes_zero() is (between.p_value < alpha)
     for higher_is_better in (True, False):
         harm = sequential_harm(
