@@ -143,7 +143,7 @@ def test_the_power_of_a_ratio_metric_is_as_calculated_from_its_history(n_experim
 @pytest.mark.parametrize(("n_experiments", "tolerance"), POWER)
 def test_the_power_of_a_sequence_is_as_calculated(n_experiments, tolerance):
     rng = np.random.default_rng(13)
-    baseline, effect, looks = Baseline(mean=3.0, variance=3.0), 0.12, 20
+    baseline, effect, looks = Baseline(mean=3.0, variance=3.0), 0.06, 20
     planned = plan_sequential(baseline, effect, looks=looks)
     per_look = planned // (2 * looks)
     design = Design(tuning_n=planned, looks=looks)
