@@ -62,3 +62,12 @@ def set_preferences(
     changes = {name: value for name, value in given.items() if value is not None}
     preferences, _ = Preferences.objects.update_or_create(listener=listener, defaults=changes)
     return preferences
+
+
+def listener_of(user: User) -> Listener:
+    """Return the user's listener; staff get theirs when they first listen."""
+    try:
+        return user.listener
+    except Listener.DoesNotExist:
+        listener, _ = Listener.objects.get_or_create(user=user)
+        return listener

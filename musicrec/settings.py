@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -65,6 +66,7 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",
     "django.contrib.postgres",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -185,6 +187,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["musicrec.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["musicrec.limits.PerCaller"],
     "EXCEPTION_HANDLER": "musicrec.exceptions.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -198,6 +201,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# Requests a minute, by listener or else by address: (scope of a view, limit).
+RATE_LIMITS = {"default": 600, "accounts": 20}
 
 # -- Work queue --------------------------------------------------------------------------------
 
@@ -219,6 +225,21 @@ CELERY_TASK_PUBLISH_RETRY = False  # the outbox is swept; a request never waits 
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BEAT_SCHEDULE = {
+    "drain-outbox": {"task": "recommendations.tasks.drain_outbox", "schedule": 1.0},
+    "look-after-training": {
+        "task": "recommendations.tasks.look_after_training",
+        "schedule": 60.0,
+    },
+    "nightly-training": {
+        "task": "recommendations.tasks.start_training",
+        "args": ["nightly"],
+        "schedule": crontab(hour=3, minute=30),
+    },
+    "fold-rewards": {"task": "bandits.tasks.fold_rewards", "schedule": 5.0},
+    "expire-decisions": {"task": "bandits.tasks.expire_decisions", "schedule": 60.0},
+    "bandit-snapshots": {"task": "bandits.tasks.take_snapshots", "schedule": 300.0},
+}
 
 # -- Recommendations ---------------------------------------------------------------------------
 

@@ -1,8 +1,17 @@
 """Addresses."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
+
+from accounts.views import AccountLoginView
 
 urlpatterns = [
+    path("", include("accounts.urls")),
+    path("", include("recommendations.urls")),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularRedocView.as_view(url_name="schema"), name="docs"),
+    # One way to log in: the limits on tries hold for the admin too.
+    path("admin/login/", AccountLoginView.as_view(), name="admin-login"),
     path("admin/", admin.site.urls),
 ]

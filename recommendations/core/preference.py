@@ -9,7 +9,9 @@ EXPLICIT_KINDS = frozenset({"rating", "like", "dislike", "save", "hide"})
 """Kinds of feedback that say a preference; plays and skips only let one be concluded."""
 
 
-def preference_of(kind: str, *, rating: int | None = None, completion: float | None = None) -> float:
+def preference_of(
+    kind: str, *, rating: int | None = None, completion: float | None = None
+) -> float:
     """Return the preference in [0, 1] that a response shows.
 
     Args:

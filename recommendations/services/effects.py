@@ -16,8 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Avg, F
 
 import bandits.services
-import experiments.services
-from recommendations.models import Feedback, OutboxEvent
+from recommendations.models import Feedback, OutboxEvent, Recommendation
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def drain_outbox(*, at: datetime, batch: int = BATCH) -> int:
                 with transaction.atomic():
                     _apply([event], at)
                     _close([event], at)
-            except Exception as error:  # noqa: BLE001 (kept with the event, for a person to see)
+            except Exception as error:
                 delay = FIRST_RETRY * 2**event.attempts
                 OutboxEvent.objects.filter(pk=event.pk).update(
                     attempts=F("attempts") + 1,
@@ -75,7 +74,6 @@ def _apply(events: Sequence[OutboxEvent], at: datetime) -> None:
     """Apply the effects; each part locks its rows in one order, so that workers never deadlock."""
     responses = [event.feedback for event in events if event.feedback is not None]
     warm_tracks(responses)
-    experiments.services.apply_events([_listener_event(event) for event in events])
     reward_slates(responses, at)
 
 
@@ -111,44 +109,16 @@ def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
     The reward is computed from all responses within the window, under the decision's lock, so it
     is the same whatever the order and number of workers.
     """
-    slates = {r.recommendation_id: r.recommendation for r in responses if r.recommendation_id}
-    for key in sorted(slates):
-        slate = slates[key]
+    keys = sorted({r.recommendation_id for r in responses if r.recommendation_id})
+    if not keys:
+        return
+    # Locked in one order: whoever comes second waits, and then sees the first one's responses.
+    slates = Recommendation.objects.select_for_update().filter(pk__in=keys).order_by("pk")
+    for slate in slates:
+        if not slate.probabilities:  # no bandit chose it
+            continue
         ends = slate.created_at + settings.MUSICREC["ATTRIBUTION_WINDOW"]
-        with bandits.services.locked_decision(key) as decision:
-            if decision is None:  # no bandit chose this slate
-                continue
-            reward = Feedback.objects.filter(
-                recommendation=slate, occurred_at__lte=ends
-            ).aggregate(mean=Avg("preference"))["mean"]
-            if reward is not None:
-                bandits.services.credit(decision, reward=reward, at=at)
-
-
-def _listener_event(event: OutboxEvent) -> experiments.services.ListenerEvent:
-    """Return an event in the terms of `experiments`."""
-    if event.feedback is not None:
-        feedback = event.feedback
-        values = {
-            "kind": feedback.kind,
-            "rating": feedback.rating,
-            "completion": feedback.completion,
-            "preference": feedback.preference,
-            "artist": feedback.track.artist_id,
-            "slate": str(feedback.recommendation_id) if feedback.recommendation_id else None,
-        }
-        return experiments.services.ListenerEvent(
-            event_key=f"feedback:{feedback.pk}",
-            listener_id=feedback.listener_id,
-            kind="feedback",
-            at=feedback.occurred_at,
-            values=values,
-        )
-    slate = event.recommendation
-    return experiments.services.ListenerEvent(
-        event_key=f"slate:{slate.pk}",
-        listener_id=slate.listener_id,
-        kind="slate",
-        at=slate.created_at,
-        values={"latency_ms": slate.latency_ms, "fallback": bool(slate.fallback), "slate": str(slate.pk)},
-    )
+        in_time = Feedback.objects.filter(recommendation=slate, occurred_at__lte=ends)
+        reward = in_time.aggregate(mean=Avg("preference"))["mean"]
+        if reward is not None:
+            bandits.services.credit(request_id=slate.pk, reward=reward, at=at)

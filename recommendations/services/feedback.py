@@ -14,8 +14,8 @@ from musicrec.exceptions import RuleViolation
 from recommendations.core.history import History
 from recommendations.core.preference import EXPLICIT_KINDS, preference_of
 from recommendations.models import Feedback, Hidden, OutboxEvent, Recommendation, Taste, Track
-from recommendations.serving import state
 from recommendations.services import taste as tastes
+from recommendations.serving import state
 
 
 class EventIdReused(RuleViolation):

@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zoneinfo
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+
+import bandits.services
 from accounts.models import Listener
+from bandits.core.context import Context
+from bandits.services import BanditRuleViolation, Choice
 from recommendations.models import Taste
+from recommendations.services import experiment_link
+from recommendations.services.taste import session_of
 from recommendations.serving.strategies import STRATEGIES, Scene
 
 CONTEXTUAL_BANDIT = "contextual_bandit"
+BANDIT = "recommendation_strategy"
 PERSONAL = frozenset({"neural_cf", "content_based", "hybrid_ensemble"})
-"""Strategies that say nothing to a listener of whom nothing is known."""
+"""Strategies that have nothing to say to a listener of whom nothing is known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PolicyDecision:
     """The strategy that a policy asks for.
 
     Attributes:
         policy: name of a strategy, `contextual_bandit`, or `forced`.
         strategy: the one asked for.
-        propensity: its probability under the policy, given the listener's variant.
-        probabilities: of every arm, where the bandit chose.
-        experiment: key of the experiment that gave the policy, or "".
-        variant: key of the variant, or "".
+        propensity: its probability under the policy.
+        choice: what the bandit chose, where it did.
+        assignment: the listener's variant, where an experiment gave the policy.
     """
 
     policy: str
     strategy: str
     propensity: float = 1.0
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    experiment: str = ""
-    variant: str = ""
+    choice: Choice | None = None
+    assignment: experiment_link.Assignment | None = None
+    probabilities: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def experiment(self) -> str:
+        """Key of the experiment, or ""."""
+        return self.assignment.experiment_key if self.assignment else ""
+
+    @property
+    def variant(self) -> str:
+        """Key of the variant, or ""."""
+        return self.assignment.variant_key if self.assignment else ""
 
 
 def fixed(strategy: str) -> PolicyDecision:
@@ -43,16 +60,65 @@ def fixed(strategy: str) -> PolicyDecision:
 
 
 def decide(
-    *, listener: Listener, taste: Taste, scene: Scene, wishes: object, request_id: UUID, at: datetime
+    *,
+    listener: Listener,
+    taste: Taste,
+    scene: Scene,
+    mood: tuple[float, float] | None,
+    device: str | None,
+    request_id: UUID,
+    at: datetime,
 ) -> PolicyDecision:
-    """Return the strategy that the listener's policy asks for."""
-    return PolicyDecision(policy="hybrid_ensemble", strategy="hybrid_ensemble")
+    """Return the strategy that the listener's policy asks for.
+
+    Args:
+        listener: who asks.
+        taste: what is known of them.
+        scene: what a strategy would rank from.
+        mood: (valence, arousal) of the request, or None.
+        device: of the request, or None.
+        request_id: of the slate; the bandit's draw depends on it.
+        at: now.
+    """
+    assignment = experiment_link.assign(listener, taste=taste, device=device, at=at)
+    policy = assignment.policy if assignment else experiment_link.default_policy()
+    if policy != CONTEXTUAL_BANDIT:
+        return PolicyDecision(policy=policy, strategy=policy, assignment=assignment)
+    context = context_of(listener, taste, scene, mood=mood, device=device, at=at)
+    eligible = [name for name in STRATEGIES if servable(name, scene) == (name, "")]
+    try:
+        choice = bandits.services.choose(
+            BANDIT, request_id=request_id, context=context, eligible=eligible, at=at
+        )
+    except BanditRuleViolation:
+        # Every arm that could be served is paused: the listener gets a list all the same.
+        return PolicyDecision(policy=policy, strategy="trending", assignment=assignment)
+    return PolicyDecision(
+        policy=policy,
+        strategy=choice.arm,
+        propensity=choice.probability,
+        choice=choice,
+        assignment=assignment,
+        probabilities=choice.probabilities,
+    )
 
 
 def record(
     decision: PolicyDecision, *, listener: Listener, served: str, fallback: str, at: datetime
 ) -> None:
     """Write the exposure and the bandit's decision, in the transaction of the slate."""
+    if decision.choice is not None:
+        bandits.services.record_decision(
+            decision.choice, listener=listener, at=at, served_arm=served
+        )
+    if decision.assignment is not None:
+        experiment_link.record_exposure(
+            decision.assignment,
+            listener,
+            served_policy=decision.policy if served == decision.strategy else served,
+            fallback=served != decision.strategy,
+            at=at,
+        )
 
 
 def servable(strategy: str, scene: Scene) -> tuple[str, str]:
@@ -60,9 +126,58 @@ def servable(strategy: str, scene: Scene) -> tuple[str, str]:
 
     The chain ends at `trending`, which needs nothing but a catalogue.
     """
-    degraded = scene.stage.degraded if strategy in ("neural_cf", "hybrid_ensemble") else ""
     if not STRATEGIES[strategy].is_available(scene.stage):
-        strategy = "content_based"
+        if scene.is_unknown:
+            return "trending", scene.stage.degraded
+        return "content_based", scene.stage.degraded
     if strategy in PERSONAL and scene.is_unknown:
-        return "trending", degraded or "unknown_listener"
-    return strategy, degraded
+        return "trending", "unknown_listener"
+    return strategy, ""
+
+
+def context_of(
+    listener: Listener,
+    taste: Taste,
+    scene: Scene,
+    *,
+    mood: tuple[float, float] | None,
+    device: str | None,
+    at: datetime,
+) -> Context:
+    """Return the facts that the bandit decides by."""
+    session = session_of(taste).at(at.timestamp())
+    n = taste.n_feedback
+    responses = taste.n_plays + taste.n_skips
+    last = taste.last_seen_at
+    return Context(
+        local_time=at.astimezone(zoneinfo.ZoneInfo(listener.time_zone))
+        if listener.time_zone
+        else at,
+        valence=mood[0] if mood else None,
+        arousal=mood[1] if mood else None,
+        device=device,
+        feedback_count=n,
+        mean_preference=min(1.0, taste.preference_sum / n) if n else None,
+        genre_entropy=genre_entropy(scene),
+        skip_rate=taste.n_skips / responses if responses else None,
+        days_since_last_visit=max(0.0, (at - last).total_seconds() / 86_400) if last else None,
+        session_tracks=session.n_tracks,
+        session_minutes=session.minutes,
+        session_mean_preference=min(1.0, session.preference_sum / session.n_tracks)
+        if session.n_tracks
+        else None,
+        last_preference=session.last_preference if session.n_tracks else None,
+    )
+
+
+def genre_entropy(scene: Scene) -> float | None:
+    """Return the entropy of the genres of a history over its largest value; None without any."""
+    rows = scene.rows[scene.rows >= 0]
+    if not len(rows):
+        return None
+    counts = scene.catalogue.content.genres.weighted_sum(rows, np.ones(len(rows), np.float32))
+    counts = counts[counts > 0]
+    if len(counts) < 2:
+        return 0.0 if len(counts) else None
+    shares = counts / counts.sum()
+    return float(min(1.0, max(0.0, -(shares * np.log(shares)).sum() / np.log(len(shares)))))

@@ -19,11 +19,11 @@ from recommendations.core.arrays import Floats
 from recommendations.core.content import StatedTaste, audio_distance, content_profile
 from recommendations.core.rules import Slate, SlateRules, choose_slate
 from recommendations.models import OutboxEvent, Recommendation, Taste
+from recommendations.services import policy as policies
+from recommendations.services import taste as tastes
 from recommendations.serving import state
 from recommendations.serving.state import Stage
 from recommendations.serving.strategies import STRATEGIES, Scene
-from recommendations.services import policy as policies
-from recommendations.services import taste as tastes
 
 MOOD_WEIGHT = 0.5
 """How far a mood moves a ranking: in standard deviations of score per unit of audio distance."""
@@ -51,6 +51,11 @@ class Wishes:
     genres: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     adventure: float | None = None
+
+    @property
+    def affect(self) -> tuple[float, float] | None:
+        """Valence and arousal of the mood, each in [0, 1]."""
+        return (self.mood.valence, self.mood.arousal) if self.mood else None
 
     def as_context(self) -> dict[str, object]:
         """Return what the ledger keeps of them."""
@@ -123,7 +128,13 @@ def recommend(
         policies.fixed(strategy)
         if strategy
         else policies.decide(
-            listener=listener, taste=taste, scene=scene, wishes=wishes, request_id=request_id, at=at
+            listener=listener,
+            taste=taste,
+            scene=scene,
+            mood=wishes.affect,
+            device=wishes.device,
+            request_id=request_id,
+            at=at,
         )
     )
     served, fallback = policies.servable(decision.strategy, scene)
@@ -180,7 +191,6 @@ def set_scene(
 ) -> Scene:
     """Return what a strategy ranks from."""
     preferences: Preferences | None = getattr(listener, "preferences", None)
-    mood = (wishes.mood.valence, wishes.mood.arousal) if wishes.mood else None
     # The folded embedding starts from what was stated once and for all, not from a passing mood.
     lasting = tastes.stated_taste(preferences)
     known = tastes.known_taste(taste, stage, lasting, at)
@@ -188,7 +198,7 @@ def set_scene(
         stage=stage,
         history=known.history,
         rows=known.rows,
-        stated=tastes.stated_taste(preferences, mood=mood),
+        stated=tastes.stated_taste(preferences, mood=wishes.affect),
         vector=known.vector,
         adventure=0.5 if wishes.adventure is None else wishes.adventure,
     )
@@ -200,8 +210,8 @@ def rank(
     """Return the slate that a strategy and the rules make, and every track's score."""
     options = settings.MUSICREC
     scores = STRATEGIES[strategy].scores(scene)
-    if wishes.mood is not None and strategy != "content_based":
-        scores = tilt_to_mood(scores, scene, (wishes.mood.valence, wishes.mood.arousal))
+    if wishes.affect is not None and strategy != "content_based":
+        scores = tilt_to_mood(scores, scene, wishes.affect)
     rules = SlateRules(
         k=wishes.n,
         max_per_artist=options["MAX_PER_ARTIST"],

@@ -66,9 +66,7 @@ def take_snapshot() -> Snapshot:
         responses = _table(
             Feedback.objects.filter(track__is_active=True)
             .order_by("occurred_at", "pk")
-            .values_list(
-                "listener_id", "track_id", "preference", "occurred_at", "rating", "kind"
-            )
+            .values_list("listener_id", "track_id", "preference", "occurred_at", "rating", "kind")
         )
         last_feedback = Feedback.objects.aggregate(last=Max("pk"))["last"] or 0
     pairs = merge(counts, responses)
@@ -112,7 +110,9 @@ def merge(counts: list[tuple], responses: list[tuple]) -> Pairs:
     """
     pairs: dict[tuple[int, int], list[float]] = {}  # preference, n implicit, rating, first time
     if counts:
-        listeners, tracks, plays, imported = (np.array(column) for column in zip(*counts, strict=True))
+        listeners, tracks, plays, imported = (
+            np.array(column) for column in zip(*counts, strict=True)
+        )
         preferences = preference_from_plays(listeners.astype(np.int64), plays.astype(np.int64))
         times = [moment.timestamp() for moment in imported]
         for key, preference, moment in zip(

@@ -132,7 +132,7 @@ def stated_taste(
 
 
 def fold(history: History, stage: Stage, stated: StatedTaste) -> NDArray[np.float32] | None:
-    """Return the listener's embedding for the stage's model, tracks held fixed; None without one."""
+    """Return the listener's embedding, tracks held fixed; None without a model."""
     if stage.loaded is None:
         return None
     rows = model_rows(history, stage.loaded, stage)

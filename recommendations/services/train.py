@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -21,8 +22,8 @@ from recommendations.core.artefact import CorruptArtefact, save
 from recommendations.core.metrics import ndcg_at_k
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import Feedback, ModelVersion, ServingState, TrainingRun
-from recommendations.serving.state import load_version, manifest_sha256
 from recommendations.services.snapshot import Snapshot, newest_slice, take_snapshot
+from recommendations.serving.state import load_version, manifest_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +135,8 @@ def _carry_out(run: TrainingRun, report: Report) -> ModelVersion:
         track_ids=snapshot.track_pks,
         progress=progress,
     )
-    folder = f"run-{run.pk:06d}"
+    # Runs count anew in a new database; its folders must not meet those of an old one.
+    folder = f"run-{run.pk:06d}-{secrets.token_hex(4)}"
     path = Path(settings.MODELS_DIR) / folder
     save(path, fitted.model)
     comparison = compare(snapshot, newest, fitted.model)
@@ -186,7 +188,7 @@ def compare(snapshot: Snapshot, newest: np.ndarray, challenger: ServingModel) ->
         for name, model in (("challenger", challenger), ("champion", champion)):
             if model is not None:
                 ranking = _ranking(model, snapshot, rows, preferences)
-                scores[name].append(float(ndcg_at_k(ranking, relevant, k=10)))
+                scores[name].append(ndcg_at_k(ranking, set(relevant.tolist()), k=10))
     result: dict[str, Any] = {
         "listeners": len(users),
         "challenger": _mean(scores["challenger"]),

@@ -126,7 +126,9 @@ def read_genres(pks: NDArray[np.int64]) -> list[list[str]]:
 
 def _popularity(pks: NDArray[np.int64], declared: list[int | None]) -> NDArray[np.float32]:
     counts = dict(
-        PlayCount.objects.values_list("track_id").annotate(n=Count("pk")).values_list("track_id", "n")
+        PlayCount.objects.values_list("track_id")
+        .annotate(n=Count("pk"))
+        .values_list("track_id", "n")
     )
     if not counts:
         return np.array([(value or 0) / 100 for value in declared], np.float32)

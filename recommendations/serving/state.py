@@ -114,9 +114,7 @@ def forget() -> None:
 
 def _refreshed(stage: Stage | None) -> Stage:
     state = ServingState.objects.select_related("model_version", "previous_version").first()
-    wanted = (
-        (state.model_version_id, state.catalogue_version) if state is not None else (None, 0)
-    )
+    wanted = (state.model_version_id, state.catalogue_version) if state is not None else (None, 0)
     trend_due = time.monotonic() - _holder.trend_at > TREND_SECONDS
     if stage is not None and stage.wanted == wanted and not trend_due:
         return stage

@@ -24,7 +24,7 @@ from recommendations.core.arrays import Floats, top_k
 from recommendations.core.content import ContentFeatures
 from recommendations.core.interactions import Interactions
 from recommendations.core.serving_model import Listener, ServingModel
-from recommendations.training.fit import FitConfig, FittedModel, fit
+from recommendations.training.fit import FitConfig, fit
 
 Scorer = Callable[[ServingModel, Listener], Floats]
 
@@ -179,9 +179,7 @@ def measure(
         lists.append(ranked)
         relevant = set(test.tolist())
         for k in ks:
-            values.setdefault(f"recall@{k}", []).append(
-                metrics.recall_at_k(ranked, relevant, k=k)
-            )
+            values.setdefault(f"recall@{k}", []).append(metrics.recall_at_k(ranked, relevant, k=k))
             values.setdefault(f"ndcg@{k}", []).append(metrics.ndcg_at_k(ranked, relevant, k=k))
             values.setdefault(f"hr@{k}", []).append(metrics.hit_rate_at_k(ranked, relevant, k=k))
     result = {name: float(np.mean(column)) for name, column in values.items()}
@@ -227,6 +225,8 @@ def _rows(ids: Sequence[str]) -> dict[str, int]:
 def _by_user(pairs: np.ndarray) -> dict[int, np.ndarray]:
     order = np.argsort(pairs[:, 0], kind="stable")
     users, begin = np.unique(pairs[order, 0], return_index=True)
-    return dict(zip(users.tolist(), np.split(pairs[order, 1], begin[1:]), strict=True)) if len(
-        pairs
-    ) else {}
+    return (
+        dict(zip(users.tolist(), np.split(pairs[order, 1], begin[1:]), strict=True))
+        if len(pairs)
+        else {}
+    )

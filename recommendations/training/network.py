@@ -207,7 +207,9 @@ class Network(keras.Model):
         return NeuMF(
             fold_in=fold_in,
             fusion=np.concatenate([self.fusion.numpy(), np.ones(self.config.item_dim, np.float32)]),
-            item_factors=np.concatenate([self.factors.numpy(), self.item_inputs(everything).numpy()],1),
+            item_factors=np.concatenate(
+                [self.factors.numpy(), self.item_inputs(everything).numpy()], 1
+            ),
             item_bias=(self.item_bias + self.item_prior).numpy(),
             history_embeddings=np.asarray(histories),
             user_hidden=self.user_kernel.numpy() * gain,

@@ -83,12 +83,14 @@ def train_network(
         began = time.monotonic()
         pre = epoch <= config.pretrain_epochs
         step = pretrain if pre else joint
-        bc = batch_config if not pre else dataclasses.replace(batch_config, negatives=batch_config.pretrain_negatives)
+        bc = (
+            batch_config
+            if not pre
+            else dataclasses.replace(batch_config, negatives=batch_config.pretrain_negatives)
+        )
         losses = [
             step(batch)
-            for batch in batches(
-                histories, fold_in, mean_preference, bc, seed=seed, epoch=epoch
-            )
+            for batch in batches(histories, fold_in, mean_preference, bc, seed=seed, epoch=epoch)
         ]
         report: Report = {
             "stage": "network",
@@ -133,7 +135,11 @@ def _step_function(
 
 
 def _loss(
-    network: Network, batch: dict[str, tf.Tensor], config: OptimizerConfig, n_tracks: int, perceptron: bool
+    network: Network,
+    batch: dict[str, tf.Tensor],
+    config: OptimizerConfig,
+    n_tracks: int,
+    perceptron: bool,
 ) -> tf.Tensor:
     """Sampled softmax over the target and the batch's negatives, and squared rating error."""
     users = network.user_inputs(
@@ -145,7 +151,12 @@ def _loss(
     )
     owner, preference = batch["target_owner"], batch["target_preference"]
     negatives, positives, rating = network(
-        users, batch["negative_rows"], owner, batch["target_rows"], training=True, perceptron=perceptron
+        users,
+        batch["negative_rows"],
+        owner,
+        batch["target_rows"],
+        training=True,
+        perceptron=perceptron,
     )
     masked = tf.where(batch["negative_allowed"], negatives, -1e9)
     n_negatives = tf.cast(tf.shape(masked)[1], tf.float32)

@@ -45,8 +45,8 @@ class Command(BaseCommand):
             self.stdout.write(f"Run {run.pk} was not waiting; nothing to do.")
             return
         self.stdout.write(
-            f"Model {version.pk}: {version.n_parameters:,} parameters, {version.n_tracks:,} tracks, "
-            f"{version.n_listeners:,} listeners, {version.seconds:.0f} s. {version.verdict}"
+            f"Model {version.pk}: {version.n_parameters:,} parameters, "
+            f"{version.n_tracks:,} tracks, {version.n_listeners:,} listeners, {version.seconds:.0f} s. {version.verdict}"
         )
 
     def _show(self, status: Status, report: dict[str, Any]) -> None:

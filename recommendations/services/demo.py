@@ -1,0 +1,144 @@
+"""The demo: a hand-written catalogue, and simulated listeners whose tastes are known.
+
+Everything about the listeners is simulated and marked so (`Listener.is_simulated`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import Listener
+from accounts.vocabulary import Mood
+from recommendations.core.world import HistoryEvent, World, WorldCatalogue, demo_history
+from recommendations.models import Feedback, Track, TrackHeat
+from recommendations.services.imports.reading import Rejects
+from recommendations.services.imports.tracks import import_tracks
+from recommendations.serving.catalogue import Catalogue, read_catalogue
+
+CATALOGUE = Path(__file__).resolve().parent.parent / "demo" / "tracks.csv"
+SEED = 2011
+N_LISTENERS = 600
+DAYS = 60
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What was loaded."""
+
+    tracks: int
+    listeners: int
+    responses: int
+
+
+@transaction.atomic
+def load_demo(*, at: datetime, n_listeners: int = N_LISTENERS, seed: int = SEED) -> DemoReport:
+    """Load the catalogue and simulated listeners with 60 days of listening up to `at`.
+
+    The same seed gives the same listeners.  Does nothing about listeners where there are simulated
+    ones already.
+    """
+    with Rejects(CATALOGUE.name, settings.VAR_DIR / "rejects" / "demo.csv", strict=True) as rejects:
+        import_tracks(CATALOGUE, rejects=rejects)
+    catalogue = read_catalogue(0)
+    if Listener.objects.filter(is_simulated=True).exists():
+        return DemoReport(len(catalogue), 0, 0)
+    world = simulated_world(catalogue, n_listeners=n_listeners, seed=seed)
+    listeners = Listener.objects.bulk_create(
+        Listener(
+            external_id=f"demo-listener-{number}",
+            is_simulated=True,
+            created_at=at - timedelta(days=DAYS),
+        )
+        for number in range(1, n_listeners + 1)
+    )
+    began = at - timedelta(days=DAYS)
+    events = [
+        event
+        for event in demo_history(world, np.random.default_rng(seed + 1), DAYS)
+        if began + timedelta(seconds=event.time_s) < at
+    ]
+    Feedback.objects.bulk_create(
+        (
+            _feedback(event, number, listeners[event.listener], catalogue, began)
+            for number, event in enumerate(events)
+        ),
+        batch_size=2000,
+    )
+    _warm(events, catalogue, began, at)
+    return DemoReport(len(catalogue), len(listeners), len(events))
+
+
+def simulated_world(catalogue: Catalogue, *, n_listeners: int, seed: int) -> World:
+    """Return a world of listeners for a catalogue."""
+    hot = catalogue.content.genres
+    genres = np.zeros((len(catalogue), hot.n_columns))
+    genres[np.repeat(np.arange(hot.n_rows), np.diff(hot.starts)), hot.columns] = 1
+    facts = {
+        pk: values
+        for pk, *values in Track.objects.active().values_list(
+            "pk", "energy", "valence", "popularity", "duration_ms"
+        )
+    }
+    table = np.array([facts[pk] for pk in catalogue.pks.tolist()], float)
+    # A catalogue may lack a figure; its middle will do for a simulated listener.
+    table = np.where(np.isnan(table), [0.5, 0.5, 50, 210_000], table)
+    return World.simulate(
+        n_listeners,
+        seed,
+        WorldCatalogue(
+            genres=genres,
+            artist=catalogue.artist_rows.astype(np.int64),
+            energy=table[:, 0],
+            valence=table[:, 1],
+            popularity=table[:, 2],
+            duration_s=table[:, 3] / 1000,
+        ),
+        {mood.value: (mood.valence, mood.arousal) for mood in Mood},
+    )
+
+
+def _feedback(
+    event: HistoryEvent, number: int, listener: Listener, catalogue: Catalogue, began: datetime
+) -> Feedback:
+    outcome, situation = event.outcome, event.situation
+    moment = began + timedelta(seconds=event.time_s)
+    context = {"device_type": situation.device}
+    if situation.mood_is_stated and situation.mood:
+        context["mood"] = situation.mood
+    return Feedback(
+        event_id=f"demo-{number}",
+        listener=listener,
+        track_id=int(catalogue.pks[event.track_row]),
+        kind=outcome.kind,
+        rating=round(outcome.value) if outcome.kind == "rating" else None,
+        completion=outcome.value if outcome.kind in ("play", "skip") else None,
+        preference=outcome.preference,
+        context=context,
+        occurred_at=moment,
+        received_at=moment,
+    )
+
+
+def _warm(events: list[HistoryEvent], catalogue: Catalogue, began: datetime, at: datetime) -> None:
+    """Set the heat of every track as its responses would have made it by `at`."""
+    half_life = settings.MUSICREC["TRENDING_HALF_LIFE"].total_seconds()
+    rows = np.array([event.track_row for event in events])
+    ages = (at - began).total_seconds() - np.array([event.time_s for event in events])
+    weights = np.array([event.outcome.preference for event in events]) * 0.5 ** (ages / half_life)
+    heat = np.bincount(rows, weights, minlength=len(catalogue))
+    counts = np.bincount(rows, minlength=len(catalogue))
+    TrackHeat.objects.bulk_create(
+        TrackHeat(
+            track_id=int(catalogue.pks[row]),
+            heat=float(heat[row]),
+            heat_at=at,
+            n_feedback=int(counts[row]),
+        )
+        for row in np.flatnonzero(counts)
+    )

@@ -1,0 +1,100 @@
+"""Jobs of the work queue. Each may run twice, or be lost with its worker, without harm."""
+
+import logging
+import subprocess
+import sys
+import threading
+
+from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from recommendations.models import TrainingRun
+from recommendations.services import effects
+from recommendations.services import train as training
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(expires=30)
+def drain_outbox() -> None:
+    """Apply what is owed, until nothing is left; every second, and after each response."""
+    while effects.drain_outbox(at=timezone.now()) == effects.BATCH:
+        pass
+
+
+@shared_task(queue="training")
+def train_model(run_id: int) -> None:
+    """Carry out a waiting run in a process of its own, where TensorFlow may live and die.
+
+    A second delivery finds the run taken and returns at once.
+    """
+    # Nothing of this process is shared with it, least of all its database connection.
+    command = [sys.executable, settings.BASE_DIR / "manage.py", "train", "--run", str(run_id)]
+    subprocess.run(command, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+    training.fail_dead_runs()
+
+
+@shared_task
+def start_training(trigger: str) -> None:
+    """Queue a run, unless one is open; nightly."""
+    queue_training(trigger)
+
+
+@shared_task(expires=50)
+def look_after_training() -> None:
+    """Fail runs whose process is gone, and start one when enough feedback has come; each minute."""
+    training.fail_dead_runs()
+    if training.is_due(at=timezone.now()):
+        queue_training(TrainingRun.Trigger.THRESHOLD)
+
+
+def queue_training(trigger: str) -> TrainingRun | None:
+    """Create a run and hand it to a worker once the transaction commits; None if one is open."""
+    try:
+        run = training.request_training(trigger=trigger, at=timezone.now())
+    except training.TrainingUnderWay:
+        return None
+    train_model.delay_on_commit(run.pk)
+    return run
+
+
+class _Nudge:
+    """Asks a worker to drain the outbox soon, without a request ever waiting for the broker.
+
+    A thread publishes; what comes while it is at it is one more message, not many.  If the broker
+    is away the nudge is lost, and the scheduled drain does the work when it is back.
+    """
+
+    def __init__(self) -> None:
+        self._wanted = threading.Event()
+        self._start = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self) -> None:
+        self._wanted.set()
+        if self._thread is None or not self._thread.is_alive():  # also after a fork
+            with self._start:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._run, daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                drain_outbox.apply_async(retry=False)
+            except (OSError, OperationalError, RedisError) as error:
+                logger.info("the broker is away (%s); the outbox is drained on schedule", error)
+
+
+nudge_outbox = _Nudge()
+
+
+def nudge_on_commit() -> None:
+    """Nudge once the current transaction is committed."""
+    transaction.on_commit(nudge_outbox)
