@@ -7,8 +7,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("DJANGO_SECRET_KEY", "a secret for tests only")
 os.environ.setdefault("MUSICREC_VAR", str(_ROOT / "var" / "test"))
 os.environ.setdefault("MUSICREC_THROW_AWAY", "true")
-os.environ["DJANGO_ALLOWED_HOSTS"] = "localhost,127.0.0.1,testserver"
-os.environ["DJANGO_HTTPS"] = "false"
+os.environ.setdefault("DJANGO_ALLOWED_HOSTS", "localhost,127.0.0.1,testserver")
+os.environ.setdefault("DJANGO_HTTPS", "false")
 
 from musicrec.settings import *  # noqa: E402, F403
 from musicrec.settings import CACHES, REDIS_URL  # noqa: E402

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -113,6 +114,7 @@ def fail_dead_runs() -> int:
 
 
 def _carry_out(run: TrainingRun, report: Report) -> ModelVersion:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it speaks of GPUs that nobody has
     # TensorFlow takes 6 s and 600 MB to import: only here, in the training process.
     from recommendations.training.fit import FitConfig, fit
 
