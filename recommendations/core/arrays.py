@@ -12,6 +12,30 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Rows = NDArray[np.int32]
 AnyRows = NDArray[np.integer]
+Table = NDArray[np.float32] | NDArray[np.float16]
+"""A row per track; half precision where a catalogue is too large to be scanned."""
+
+
+@dataclass(frozen=True, eq=False)
+class SparseVector:
+    """A vector of which only some columns are held, rising; the others are 0."""
+
+    columns: AnyRows
+    values: Floats
+    length: int
+
+    def dense(self) -> Floats:
+        """Return all of it, shape (length,)."""
+        everything = np.zeros(self.length, np.float32)
+        everything[self.columns] = self.values
+        return everything
+
+    def at(self, rows: AnyRows) -> Floats:
+        """Return its values at `rows`."""
+        if not len(self.columns):
+            return np.zeros(len(rows), np.float32)
+        place = np.minimum(np.searchsorted(self.columns, rows), len(self.columns) - 1)
+        return np.where(self.columns[place] == rows, self.values[place], np.float32(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +84,20 @@ class SparseRows:
         position = np.arange(lengths.sum()) + np.repeat(begin - first, lengths)
         return position, owner
 
-    def weighted_sum(self, rows: AnyRows, weights: NDArray[np.floating]) -> Floats:
-        """Return `weights @ matrix[rows]` as a dense vector, shape (n_columns,)."""
+    def weighted_sum(self, rows: AnyRows, weights: NDArray[np.floating]) -> SparseVector:
+        """Return `weights @ matrix[rows]`, of which only the non-empty columns are held."""
         position, owner = self.entries_of(rows)
-        summands = self.values[position] * weights[owner]
-        dense = np.bincount(self.columns[position], summands, minlength=self.n_columns)
-        return dense.astype(np.float32)
+        columns, at = np.unique(self.columns[position], return_inverse=True)
+        values = np.bincount(at, self.values[position] * weights[owner], minlength=len(columns))
+        return SparseVector(columns, values.astype(np.float32), self.n_columns)
 
     def dot(self, vector: NDArray[np.floating], rows: AnyRows | None = None) -> Floats:
         """Return the product of the matrix, or of some of its rows, with a column vector."""
         if rows is None:
             summands = self.values * vector[self.columns]
             total = np.concatenate([[0.0], np.cumsum(summands, dtype=np.float64)])
-            return (total[self.starts[1:]] - total[self.starts[:-1]]).astype(np.float32)
+            sums: Floats = (total[self.starts[1:]] - total[self.starts[:-1]]).astype(np.float32)
+            return sums
         position, owner = self.entries_of(rows)
         summands = self.values[position] * vector[self.columns[position]]
         return np.bincount(owner, summands, minlength=len(rows)).astype(np.float32)
@@ -97,4 +122,5 @@ def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
     else:
         rows = np.arange(len(scores))
     rows = rows[np.argsort(-scores[rows], kind="stable")]
-    return rows[np.isfinite(scores[rows])]
+    finite: NDArray[np.intp] = rows[np.isfinite(scores[rows])]
+    return finite

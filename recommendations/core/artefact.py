@@ -13,12 +13,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommendations.core.arrays import SparseRows
 from recommendations.core.calibration import Calibration, MonotoneCurve
+from recommendations.core.candidates import CandidateIndex
 from recommendations.core.content import ContentFeatures
 from recommendations.core.ensemble import Blend
 from recommendations.core.fold_in import FoldIn
@@ -28,7 +30,7 @@ from recommendations.core.serving_model import ServingModel
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 
 class CorruptArtefact(ValueError):
@@ -99,7 +101,7 @@ def load(folder: Path) -> ServingModel:
         raise CorruptArtefact(f"{folder}: the manifest and arrays do not fit: {error!r}") from error
 
 
-def read_manifest(folder: Path) -> dict[str, dict[str, object]]:  # type: ignore[type-arg]
+def read_manifest(folder: Path) -> dict[str, Any]:
     """Return a folder's manifest, its schema checked but not its arrays.
 
     Raises:
@@ -117,17 +119,18 @@ def read_manifest(folder: Path) -> dict[str, dict[str, object]]:  # type: ignore
         raise CorruptArtefact(f"{path} names no schema version")
     if version != SCHEMA_VERSION:
         raise CorruptArtefact(f"{path} has schema {version}, this program reads {SCHEMA_VERSION}")
-    return manifest
+    checked: dict[str, Any] = manifest
+    return checked
 
 
-def _load_array(folder: Path, name: str, about: Mapping[str, object]) -> NDArray[np.generic]:
+def _load_array(folder: Path, name: str, about: Mapping[str, Any]) -> NDArray[Any]:
     path = folder / f"{name}.npy"
     if not path.is_file():
         raise CorruptArtefact(f"{path} is missing")
     if _sha256(path) != about["sha256"]:
         raise CorruptArtefact(f"{path} does not match its checksum: it is truncated or altered")
     try:
-        array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise CorruptArtefact(f"{path} cannot be read: {error}") from error
     if list(array.shape) != about["shape"] or array.dtype.str != about["dtype"]:
@@ -137,11 +140,11 @@ def _load_array(folder: Path, name: str, about: Mapping[str, object]) -> NDArray
     return array
 
 
-def _to_arrays(model: ServingModel) -> tuple[Arrays, dict[str, object]]:
+def _to_arrays(model: ServingModel) -> tuple[Arrays, dict[str, Any]]:
     network, fold_in = model.network, model.network.fold_in
     arrays: Arrays = {
         "track_ids": np.asarray(model.track_ids, np.int64),
-        "item_factors": fold_in.embeddings,
+        "item_factors": network.item_factors,
         "item_gram": fold_in.gram,
         "prior_mean": fold_in.prior_mean,
         "fusion": network.fusion,
@@ -173,7 +176,10 @@ def _to_arrays(model: ServingModel) -> tuple[Arrays, dict[str, object]]:
     for i, (weights, bias) in enumerate(network.layers):
         arrays[f"layer_{i}_weights"] = weights
         arrays[f"layer_{i}_bias"] = bias
-    constants: dict[str, object] = {
+    if model.index is not None:
+        arrays["index_tracks"] = model.index.tracks
+        arrays["index_basis"] = model.index.basis
+    constants: dict[str, Any] = {
         "n_layers": len(network.layers),
         "mean_preference": network.mean_preference,
         "unobserved_weight": fold_in.unobserved_weight,
@@ -184,16 +190,17 @@ def _to_arrays(model: ServingModel) -> tuple[Arrays, dict[str, object]]:
     return arrays, constants
 
 
-def _from_arrays(arrays: Arrays, constants: Mapping[str, object], metadata: object) -> ServingModel:
-    a: dict[str, NDArray[np.float32]] = arrays  # type: ignore[assignment]
+def _from_arrays(
+    a: Arrays, constants: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> ServingModel:
     n_tracks = len(a["track_ids"])
-    names = tuple(constants["genre_names"])  # type: ignore[arg-type]
+    names = tuple(constants["genre_names"])
     content = ContentFeatures(
         genres=SparseRows(
-            arrays["genre_starts"],
-            arrays["genre_columns"],
+            a["genre_starts"],
+            a["genre_columns"],
             a["genre_values"],
-            len(names),  # type: ignore[arg-type]
+            len(names),
         ),
         genre_names=names,
         audio=a["audio"],
@@ -201,12 +208,13 @@ def _from_arrays(arrays: Arrays, constants: Mapping[str, object], metadata: obje
         audio_scale=a["audio_scale"],
     )
     network = NeuMF(
+        item_factors=a["item_factors"],
         fold_in=FoldIn(
-            embeddings=a["item_factors"],
+            embeddings=a["item_factors"][:, : len(a["item_gram"])],
             gram=a["item_gram"],
             prior_mean=a["prior_mean"],
-            unobserved_weight=float(constants["unobserved_weight"]),  # type: ignore[arg-type]
-            regularization=float(constants["regularization"]),  # type: ignore[arg-type]
+            unobserved_weight=float(constants["unobserved_weight"]),
+            regularization=float(constants["regularization"]),
         ),
         fusion=a["fusion"],
         item_bias=a["item_bias"],
@@ -215,19 +223,19 @@ def _from_arrays(arrays: Arrays, constants: Mapping[str, object], metadata: obje
         item_hidden=a["item_hidden"],
         layers=tuple(
             (a[f"layer_{i}_weights"], a[f"layer_{i}_bias"])
-            for i in range(int(constants["n_layers"]))  # type: ignore[call-overload]
+            for i in range(int(constants["n_layers"]))
         ),
         output=a["output"],
         rating=a["rating_head"],
         item_mean=a["item_mean"],
-        mean_preference=float(constants["mean_preference"]),  # type: ignore[arg-type]
+        mean_preference=float(constants["mean_preference"]),
     )
     return ServingModel(
-        track_ids=arrays["track_ids"],  # type: ignore[arg-type]
+        track_ids=a["track_ids"],
         network=network,
         similarity=SparseRows(
-            arrays["similarity_starts"],  # type: ignore[arg-type]
-            arrays["similarity_columns"],  # type: ignore[arg-type]
+            a["similarity_starts"],
+            a["similarity_columns"],
             a["similarity_values"],
             n_tracks,
         ),
@@ -235,17 +243,22 @@ def _from_arrays(arrays: Arrays, constants: Mapping[str, object], metadata: obje
         content_projection=a["content_projection"],
         popularity=a["popularity"],
         track_counts=a["track_counts"],
-        blend=Blend(**constants["blend"]),  # type: ignore[arg-type]
+        blend=Blend(**constants["blend"]),
         calibration=Calibration(
             rating=MonotoneCurve(a["rating_x"], a["rating_y"]),
             coefficients=a["confidence_coefficients"],
             confidence=MonotoneCurve(a["confidence_x"], a["confidence_y"]),
         ),
-        metadata=metadata,  # type: ignore[arg-type]
+        index=(
+            CandidateIndex(a["index_tracks"], a["index_basis"], a["item_bias"])
+            if "index_tracks" in a
+            else None
+        ),
+        metadata=metadata,
     )
 
 
-def _is_finite(array: NDArray[np.generic]) -> bool:
+def _is_finite(array: NDArray[Any]) -> bool:
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
@@ -254,7 +267,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flush(file) -> None:  # type: ignore[no-untyped-def]
+def _flush(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
 

@@ -27,7 +27,8 @@ class MonotoneCurve:
 
     def __call__(self, values: NDArray[np.floating]) -> Floats:
         """Return the function's values."""
-        return np.interp(values, self.x, self.y).astype(np.float32)
+        heights: Floats = np.interp(values, self.x, self.y).astype(np.float32)
+        return heights
 
     @classmethod
     def fit(
@@ -48,7 +49,7 @@ class MonotoneCurve:
         heights = np.array([y[b].mean() for b in bins], np.float64)
         counts = np.array([len(b) for b in bins], np.float64)
         knots, first = np.unique(knots, return_inverse=True)
-        total = np.bincount(first, counts)
+        total = np.bincount(first, counts).astype(np.float64)
         heights = np.bincount(first, heights * counts) / total
         return cls(knots.astype(np.float32), isotonic(heights, total).astype(np.float32))
 
@@ -84,6 +85,15 @@ class Calibration:
     rating: MonotoneCurve
     coefficients: Floats
     confidence: MonotoneCurve
+
+    @classmethod
+    def none(cls) -> Calibration:
+        """Return the map for a model without held-out responses: 1 + 4 p, confidence one half."""
+        ends = np.array([0, 1], np.float32)
+        half = np.full(2, 0.5, np.float32)
+        return cls(
+            MonotoneCurve(ends, 1 + 4 * ends), np.zeros(5, np.float32), MonotoneCurve(ends, half)
+        )
 
     def expected_rating(self, preferences: Floats) -> Floats:
         """Return the expected rating, 1 to 5, for uncalibrated preferences."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,11 @@ class ContentFeatures:
         """Number of tracks."""
         return self.genres.n_rows
 
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether anything is known of any track's content."""
+        return bool(len(self.genres.columns)) or bool(np.any(self.audio))
+
     @property
     def n_features(self) -> int:
         """Length of a content vector: genres, then audio features."""
@@ -135,9 +141,10 @@ class StatedTaste:
     mood: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("energy", self.energy), *zip(("mood",) * 2, self.mood or ())):
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {value}")
+        if self.energy is not None and not 0 <= self.energy <= 1:
+            raise ValueError(f"energy must lie in [0, 1], got {self.energy}")
+        if self.mood is not None and not all(0 <= value <= 1 for value in self.mood):
+            raise ValueError(f"mood must lie in [0, 1] twice, got {self.mood}")
 
     def __bool__(self) -> bool:
         return bool(self.genres) or self.energy is not None or self.mood is not None
@@ -178,7 +185,7 @@ def content_profile(
     pull = 2 * np.asarray(preferences, np.float32) - 1
     # Having chosen to play something lukewarm is weak evidence for its content, not none.
     pull = np.where(pull >= 0, 0.25 + 0.75 * pull, pull)
-    genres = content.genres.weighted_sum(track_rows, pull)
+    genres = content.genres.weighted_sum(track_rows, pull).dense()
     likes = np.maximum(pull, 0)
     total = float(likes.sum())
     n_audio = len(AUDIO_FEATURES)

@@ -11,30 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recommendations.core.arrays import Floats
+from recommendations.core.arrays import Floats, SparseVector
 
 COMPONENTS = ("neural", "item_to_item", "content", "popularity")
-
-
-@dataclass(frozen=True)
-class Blend:
-    """Weight of each component of `hybrid_ensemble`, per standard deviation of its scores."""
-
-    neural: float = 1.0
-    item_to_item: float = 1.0
-    content: float = 0.0
-    popularity: float = 0.0
-
-    def __call__(self, components: Mapping[str, Floats], moments: Mapping[str, Moments]) -> Floats:
-        """Return the blended score of each track."""
-        total: Floats | None = None
-        for name, scores in components.items():
-            weight = getattr(self, name) / moments[name].deviation
-            part = (scores - moments[name].mean) * np.float32(weight)
-            total = part if total is None else total + part
-        if total is None:
-            raise ValueError("a blend needs at least one component, got none")
-        return total
 
 
 @dataclass(frozen=True)
@@ -47,5 +26,40 @@ class Moments:
     @classmethod
     def of(cls, scores: Floats) -> Moments:
         """Return the moments; scores that are all alike get a deviation of 1."""
-        deviation = float(scores.std(dtype=np.float64))
-        return cls(float(scores.mean(dtype=np.float64)), deviation if deviation > 1e-9 else 1.0)
+        return cls._from(float(scores.mean()), float(scores.var(dtype=np.float64)))
+
+    @classmethod
+    def of_sparse(cls, scores: SparseVector) -> Moments:
+        """Return the moments of a vector that is mostly 0."""
+        mean = float(scores.values.sum()) / scores.length
+        square = float(scores.values @ scores.values) / scores.length
+        return cls._from(mean, square - mean**2)
+
+    @classmethod
+    def _from(cls, mean: float, variance: float) -> Moments:
+        return cls(mean, float(np.sqrt(variance)) if variance > 1e-12 else 1.0)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Weight of each component of `hybrid_ensemble`, per standard deviation of its scores."""
+
+    neural: float = 1.0
+    item_to_item: float = 1.0
+    content: float = 0.0
+    popularity: float = 0.0
+
+    def __call__(self, components: Mapping[str, Floats], moments: Mapping[str, Moments]) -> Floats:
+        """Return the blended score of each track.
+
+        Raises:
+            ValueError: no component.
+        """
+        if not components:
+            raise ValueError("a blend needs at least one component, got none")
+        total = np.zeros(len(next(iter(components.values()))), np.float32)
+        for name, scores in components.items():
+            weight = np.float32(getattr(self, name) / moments[name].deviation)
+            if weight:
+                total += (scores - np.float32(moments[name].mean)) * weight
+        return total

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommendations.core.arrays import AnyRows, Floats
+from recommendations.core.arrays import AnyRows, Floats, Table
 
 PSEUDO_WEIGHT = 3.0
 """A stated taste weighs as much as this many tracks."""
@@ -42,14 +42,14 @@ class FoldIn:
     """What fold-in needs of the tracks, computed once.
 
     Attributes:
-        embeddings: track embeddings, shape (n_tracks, dim).
+        embeddings: track embeddings, shape (n_tracks, dim), float32 or float16.
         gram: their Gram matrix, `embeddings.T @ embeddings`, shape (dim, dim).
         prior_mean: embedding of the average listener, shape (dim,).
         unobserved_weight: alpha, the weight of a track never met relative to one in the history.
         regularization: lambda.
     """
 
-    embeddings: Floats
+    embeddings: Table
     gram: Floats
     prior_mean: Floats
     unobserved_weight: float
@@ -82,7 +82,7 @@ class FoldIn:
         if not len(track_rows):
             return mean.copy()
         return solve_embedding(
-            self.embeddings[track_rows],
+            self.embeddings[track_rows].astype(np.float32),
             affinity(preferences),
             weights=weights,
             unobserved=self.unobserved_weight * self.gram,
@@ -108,28 +108,22 @@ class FoldIn:
         )
 
     def contributions(
-        self,
-        track_rows: AnyRows,
-        preferences: NDArray[np.floating],
-        track_row: int,
-        *,
-        weights: Floats,
+        self, track_rows: AnyRows, preferences: NDArray[np.floating], wanted: Floats
     ) -> Floats:
-        """Return what each history track adds to a track's weighted dot product, shape (n,).
+        """Return what each history track adds to the embedding's dot product with `wanted`.
 
         The embedding is linear in the targets, so its parts add up (less the prior's part).
 
         Args:
             track_rows: the history, shape (n,).
             preferences: in [0, 1], shape (n,).
-            track_row: the track whose score is explained.
-            weights: weight of each factor in the score, shape (dim,).
+            wanted: shape (dim,).
         """
-        history = self.embeddings[track_rows]
+        history = self.embeddings[track_rows].astype(np.float32)
         system = self.unobserved_weight * self.gram + history.T @ history
         n = len(history) + self.unobserved_weight * len(self.embeddings)
         system.flat[:: len(system) + 1] += self.regularization * n
-        direction = np.linalg.solve(system, weights * self.embeddings[track_row])
+        direction = np.linalg.solve(system, wanted)
         parts: Floats = (history @ direction * affinity(preferences)).astype(np.float32)
         return parts
 

@@ -9,13 +9,14 @@ target track are kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommendations.core.arrays import AnyRows, Doubles, Floats, SparseRows, top_k
+from recommendations.core.arrays import AnyRows, Doubles, Floats, SparseRows, Table, top_k
 
 _BLOCK = 1024  # target tracks whose dense weights exist at once
 
@@ -89,7 +90,8 @@ def item_weights(affinities: sparse.csr_matrix, config: SimilarityConfig) -> Spa
     )
 
 
-def _primal_blocks(matrix: sparse.csr_matrix, penalty: Floats):
+def _primal_blocks(matrix: sparse.csr_matrix, penalty: Floats) -> Iterator[tuple[int, Floats]]:
+    """Yield blocks of B by the inverse of the tracks' Gram matrix, of the tracks' size."""
     gram = (matrix.T @ matrix).toarray().astype(np.float32)
     gram.flat[:: len(gram) + 1] += penalty
     inverse = np.linalg.inv(gram)
@@ -100,7 +102,7 @@ def _primal_blocks(matrix: sparse.csr_matrix, penalty: Floats):
         yield begin, block
 
 
-def _dual_blocks(matrix: sparse.csr_matrix, penalty: Floats):
+def _dual_blocks(matrix: sparse.csr_matrix, penalty: Floats) -> Iterator[tuple[int, Floats]]:
     """Yield blocks of B by Woodbury.
 
     P = L^-1 - L^-1 X' K X L^-1 with K = (I + X L^-1 X')^-1, of the listeners' size.
@@ -127,25 +129,23 @@ def _clear_diagonal(block: Floats, begin: int) -> None:
     block[begin + own, own] = 0
 
 
-def item_scores(weights: SparseRows, track_rows: AnyRows, affinities: Floats) -> Floats:
-    """Return every track's sum of weights from the history, shape (n_tracks,)."""
-    return weights.weighted_sum(track_rows, affinities)
-
-
 def similar_tracks(
-    weights: SparseRows, embeddings: Floats, track_row: int, *, k: int
+    weights: SparseRows, embeddings: Table, track_row: int, *, k: int
 ) -> tuple[NDArray[np.intp], Floats]:
     """Return the `k` tracks most alike and how much, best first, itself excluded.
 
-    Tracks linked by item-to-item weights come first; the rest are ordered by the cosine of their
-    embeddings, which come from content for tracks that nobody heard.
+    Tracks that this one makes more likely come first, scored 1 + weight; if those are fewer than
+    `k`, others follow by the cosine of their embeddings (which come from content for tracks that
+    nobody heard), at most 1.
     """
-    own = embeddings[track_row]
-    norms = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings))
-    cosine = embeddings @ own / np.maximum(norms * norms[track_row], 1e-9)
     columns, values = weights.row(track_row)
-    scores = cosine.astype(np.float32)
-    scores[columns] += 1 + values
+    if len(columns) >= k:
+        strongest = top_k(values, k)
+        return columns[strongest].astype(np.intp), 1 + values[strongest]
+    matrix = embeddings.astype(np.float32, copy=False)
+    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
+    scores = matrix @ matrix[track_row] / np.maximum(norms * norms[track_row], 1e-9)
+    scores[columns] = 1 + values
     scores[track_row] = -np.inf
     rows = top_k(scores, k)
     return rows, scores[rows]

@@ -1,33 +1,34 @@
 """The forward pass of neural collaborative filtering (NeuMF, He et al., WWW 2017) in numpy.
 
 Training exports its arrays; this module scores with them, equal to the Keras network to 1e-5.
-Three things make one listener against the whole catalogue cheap:
+Two things make one listener against the whole catalogue cheap:
 
 - the first layer of the perceptron acts on a concatenation, so it is a sum, W [u; v] = Wu u + Wv v,
   and the tracks' half is computed once, at export;
-- batch normalization is an affine map once trained, and is folded into the layer before it;
-- past `EXACT_LIMIT` tracks, the dot product of the factorization branch proposes candidates and the
-  network scores those alone.
+- batch normalization is an affine map once trained, and is folded into the layer before it.
 
-A listener is a vector of `user_dim` numbers with four parts, each a function of the history alone
-(so a listener unseen in training has one): the folded-in embedding, the pooled embedding of the
-history, log(1 + length of the history), and the mean preference shrunk towards the overall mean.
+A listener is a vector of `user_dim` numbers with four parts, each a function of the history alone,
+so that a listener unseen in training has one: the folded-in embedding (`dim` numbers), the pooled
+embedding of the history (`history_dim`), log(1 + length of the history), and the mean preference
+shrunk towards the overall mean.  The first two meet the track's factors in the factorization
+branch, all four enter the perceptron.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommendations.core.arrays import AnyRows, Floats
-from recommendations.core.fold_in import FoldIn
+from recommendations.core.arrays import AnyRows, Floats, Table
+from recommendations.core.fold_in import FoldIn, affinity
 
 PRIOR_RESPONSES = 5.0
 """Shrinkage of a listener's or a track's mean preference, in responses."""
 
-_CHUNK = 16384  # tracks scored at once: hidden activations then stay in the cache
+_CHUNK = 8192  # tracks scored at once, so that hidden activations stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,35 +36,52 @@ class NeuMF:
     """A trained network, ready to score.
 
     Attributes:
-        fold_in: the factorization branch's tracks and how to fold a listener in; its embeddings
-            are also this branch's track vectors, shape (n_tracks, dim).
-        fusion: weight of each factor in the fusion layer, shape (dim,).
+        item_factors: the tracks' side of the factorization branch, shape
+            (n_tracks, dim + history_dim): the embeddings that listeners are folded in with, then
+            those that meet the pooled history.
+        fold_in: how a listener's embedding is found; it sees the first `dim` factors.
+        fusion: weight of each factor in the fusion layer, shape (dim + history_dim,).
         item_bias: fusion layer's constant for each track, shape (n_tracks,).
-        history_embeddings: what each track in a history adds to the perceptron's input, shape
+        history_embeddings: what each track in a history adds to the pooled embedding, shape
             (n_tracks, history_dim).
         user_hidden: first layer's weights for the listener, shape (user_dim, hidden).
         item_hidden: first layer's pre-activation for each track, bias and batch normalization
             folded in, shape (n_tracks, hidden).
         layers: further layers as (weights, bias), each followed by a ReLU.
         output: fusion layer's weights for the last hidden layer.
-        rating: weights of the rating head: last hidden layer, then (factorization score,
+        rating: weights of the rating head: last hidden layer, then (factorization branch,
             listener's mean, track's mean), then a constant.
         item_mean: each track's shrunk mean preference, shape (n_tracks,).
         mean_preference: overall mean preference.
     """
 
+    item_factors: Table
     fold_in: FoldIn
     fusion: Floats
-    item_factors: Floats
     item_bias: Floats
-    history_embeddings: Floats
+    history_embeddings: Table
     user_hidden: Floats
-    item_hidden: Floats
+    item_hidden: Table
     layers: tuple[tuple[Floats, Floats], ...]
     output: Floats
     rating: Floats
     item_mean: Floats
     mean_preference: float
+
+    def halved(self) -> NeuMF:
+        """Return the network with its tables in half precision, for catalogues too large to scan.
+
+        Only rows that are gathered are ever converted back, so nothing is slower for it.
+        """
+        factors: Table = self.item_factors.astype(np.float16)
+        dim = len(self.fold_in.gram)
+        return replace(
+            self,
+            item_factors=factors,
+            fold_in=replace(self.fold_in, embeddings=factors[:, :dim]),
+            history_embeddings=self.history_embeddings.astype(np.float16),
+            item_hidden=self.item_hidden.astype(np.float16),
+        )
 
     @property
     def n_tracks(self) -> int:
@@ -82,61 +100,101 @@ class NeuMF:
         *,
         prior_mean: Floats | None = None,
     ) -> Floats:
-        """Return the vector of a listener with this history, shape (user_dim,)."""
+        """Return the vector of a listener with this history, shape (user_dim,).
+
+        Args:
+            track_rows: tracks responded to, shape (n,).
+            preferences: in [0, 1], shape (n,).
+            prior_mean: embedding to start from, the average listener's where not given.
+        """
         preferences = np.asarray(preferences, np.float32)
         embedding = self.fold_in.embedding(track_rows, preferences, prior_mean=prior_mean)
-        n = len(track_rows)
-        pooled = pooling_weights(preferences) @ self.history_embeddings[track_rows]
-        mean = (preferences.sum() + PRIOR_RESPONSES * self.mean_preference) / (n + PRIOR_RESPONSES)
-        activity = np.array([np.log1p(n), mean], np.float32)
-        return np.concatenate([embedding, pooled.astype(np.float32), activity])
+        pooled = pooling_weights(preferences) @ self.history_embeddings[track_rows].astype(
+            np.float32
+        )
+        activity = activity_of(preferences, self.mean_preference)
+        return np.concatenate([embedding, pooled, activity]).astype(np.float32)
+
+    def weighted_factors(self, user_vector: Floats) -> Floats:
+        """Return the listener's side of the factorization branch, fusion weights applied."""
+        weighted: Floats = user_vector[: len(self.fusion)] * self.fusion
+        return weighted
 
     def factor_scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
         """Return the factorization branch's part of the logit (a dot product) per track."""
-        weighted = user_vector[: len(self.fusion)] * self.fusion
-        factors, bias = self.item_factors, self.item_bias
+        weighted = self.weighted_factors(user_vector)
         if rows is None:
-            return factors @ weighted + bias
-        return factors[rows] @ weighted + bias[rows]
+            scores: Floats = self.item_factors.astype(np.float32, copy=False) @ weighted
+            scores += self.item_bias
+        else:
+            scores = self.item_factors[rows].astype(np.float32) @ weighted + self.item_bias[rows]
+        return scores
 
     def scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
         """Return the network's logit for each track, or for each of `rows`."""
-        return self._forward(user_vector, rows)[0]
+        scores = self.factor_scores(user_vector, rows)
+        for here, hidden in self._last_hidden(user_vector, rows):
+            scores[here] += hidden @ self.output
+        return scores
 
-    def scores_and_preferences(
-        self, user_vector: Floats, rows: AnyRows | None = None
-    ) -> tuple[Floats, Floats]:
-        """Return logits and the rating head's expected preferences, in [0, 1] (uncalibrated)."""
-        return self._forward(user_vector, rows)
+    def preferences(self, user_vector: Floats, rows: AnyRows) -> Floats:
+        """Return the rating head's expected preference for each of `rows`, in (0, 1).
 
-    def _forward(self, user_vector: Floats, rows: AnyRows | None) -> tuple[Floats, Floats]:
-        factor = self.factor_scores(user_vector, rows)
+        Uncalibrated; see `core.calibration`.
+        """
+        *from_hidden, to_factor, to_user, to_item, constant = self.rating
+        ratings = to_factor * self.factor_scores(user_vector, rows)
+        ratings += to_item * self.item_mean[rows] + to_user * user_vector[-1] + constant
+        for here, hidden in self._last_hidden(user_vector, rows):
+            ratings[here] += hidden @ np.asarray(from_hidden, np.float32)
+        return (1 / (1 + np.exp(-ratings))).astype(np.float32)
+
+    def contributions(
+        self, track_rows: AnyRows, preferences: NDArray[np.floating], track_row: int
+    ) -> Floats:
+        """Return what each history track adds to the factorization branch's score of one track.
+
+        Both parts of a listener's factors are sums over the history (the folded-in embedding is
+        linear in its targets), so the parts add up to the score, less prior and constant.
+        """
+        dim = len(self.fold_in.gram)
+        wanted = self.fusion * self.item_factors[track_row].astype(np.float32)
+        folded = self.fold_in.contributions(track_rows, preferences, wanted[:dim])
+        pooled = self.history_embeddings[track_rows].astype(np.float32) @ wanted[dim:]
+        pooled *= pooling_weights(preferences)
+        parts: Floats = folded + pooled
+        return parts
+
+    def _last_hidden(
+        self, user_vector: Floats, rows: AnyRows | None
+    ) -> Iterator[tuple[slice, Floats]]:
+        """Yield the last hidden layer in chunks of tracks, each with its place."""
         hidden_of_user = user_vector @ self.user_hidden
-        logits = np.empty_like(factor)
-        ratings = np.empty_like(factor)
-        width = len(self.output)
-        for begin in range(0, len(factor), _CHUNK):
-            here = slice(begin, begin + _CHUNK)
-            item = self.item_hidden[here] if rows is None else self.item_hidden[rows[here]]
-            hidden = np.maximum(item + hidden_of_user, 0)
+        n = self.n_tracks if rows is None else len(rows)
+        for begin in range(0, n, _CHUNK):
+            here = slice(begin, min(begin + _CHUNK, n))
+            item = self.item_hidden[here if rows is None else rows[here]]
+            hidden = np.add(item, hidden_of_user, dtype=np.float32)
+            np.maximum(hidden, 0, out=hidden)
             for weights, bias in self.layers:
                 hidden = hidden @ weights
                 hidden += bias
                 np.maximum(hidden, 0, out=hidden)
-            logits[here] = factor[here] + hidden @ self.output
-            ratings[here] = hidden @ self.rating[:width]
-        to_factor, to_user, to_item, constant = self.rating[width:]
-        mean_of_item = self.item_mean if rows is None else self.item_mean[rows]
-        ratings += to_factor * factor + to_item * mean_of_item
-        ratings += to_user * user_vector[-1] + constant
-        return logits, (1 / (1 + np.exp(-ratings))).astype(np.float32)
+            yield here, hidden
 
 
 def pooling_weights(preferences: NDArray[np.floating]) -> Floats:
-    """Return each history track's weight in the pooled embedding: liked ones up, rejected down.
+    """Return each history track's weight in the pooled embedding: its affinity, scaled.
 
     Divided by the square root of the history's length (as SVD++ does, Koren, KDD 2008), so that
-    the sum of independent embeddings keeps its scale.
+    a sum of independent embeddings keeps its scale.
     """
-    signed = 1.5 * np.asarray(preferences, np.float32) - 0.5
-    return (signed / np.sqrt(max(len(signed), 1))).astype(np.float32)
+    signed = affinity(preferences)
+    return (signed / np.float32(np.sqrt(max(len(signed), 1)))).astype(np.float32)
+
+
+def activity_of(preferences: NDArray[np.floating], mean_preference: float) -> Floats:
+    """Return log(1 + number of responses) and their shrunk mean preference, shape (2,)."""
+    n = len(preferences)
+    mean = (preferences.sum() + PRIOR_RESPONSES * mean_preference) / (n + PRIOR_RESPONSES)
+    return np.array([np.log1p(n), mean], np.float32)

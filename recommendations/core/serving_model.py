@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recommendations.core.arrays import AnyRows, Floats, SparseRows, top_k
+from recommendations.core.arrays import AnyRows, Floats, SparseRows, SparseVector, top_k
 from recommendations.core.calibration import Calibration
+from recommendations.core.candidates import CandidateIndex
 from recommendations.core.content import (
     ContentFeatures,
     ContentProfile,
@@ -21,7 +22,7 @@ from recommendations.core.content import (
 )
 from recommendations.core.ensemble import Blend, Moments
 from recommendations.core.fold_in import affinity
-from recommendations.core.item_similarity import item_scores, similar_tracks
+from recommendations.core.item_similarity import similar_tracks
 from recommendations.core.neumf import NeuMF
 
 EXACT_LIMIT = 50_000
@@ -70,6 +71,7 @@ class ServingModel:
         track_counts: number of listeners who responded to each track, shape (n_tracks,).
         blend: weights of `hybrid_ensemble`.
         calibration: of rating and confidence.
+        index: the first stage over a catalogue of more than `EXACT_LIMIT` tracks, else None.
         metadata: counts, metrics, configuration, seed: what the manifest holds beside arrays.
     """
 
@@ -82,6 +84,7 @@ class ServingModel:
     track_counts: Floats
     blend: Blend
     calibration: Calibration
+    index: CandidateIndex | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -144,45 +147,50 @@ class ServingModel:
 
     def item_scores(self, listener: Listener) -> Floats:
         """Return each track's sum of item-to-item weights from the listener's history."""
-        return item_scores(self.similarity, listener.track_rows, affinity(listener.preferences))
+        return self._linked(listener).dense()
 
     def hybrid_scores(self, listener: Listener, rows: AnyRows | None = None) -> Floats:
         """Return the blended score of every track, or of `rows`.
 
-        Scores are standardised by each component's moments over a fixed sample of the catalogue,
-        so a track's score does not depend on which others are asked for.
+        Scores are standardised by each component's moments over the same tracks for every call
+        (a fixed sample of the catalogue, all of a small one), so a track's score does not depend
+        on which others are asked for.
         """
-        item = self.item_scores(listener)
-        moments = {
-            name: Moments.of(scores)
-            for name, scores in self._components(listener, item, self._reference).items()
-        }
-        moments["item_to_item"] = Moments.of(item)
-        return self.blend(self._components(listener, item, rows), moments)
+        linked = self._linked(listener)
+        scored = self._components(listener, linked, rows)
+        sample = scored
+        if rows is not None or self.n_tracks > N_REFERENCE:
+            sample = self._components(listener, linked, self._reference)
+        moments = {name: Moments.of(scores) for name, scores in sample.items()}
+        # Most of these scores are 0, and a sample would miss those that are not.
+        moments["item_to_item"] = Moments.of_sparse(linked)
+        return self.blend(scored, moments)
 
     def components(self, listener: Listener) -> dict[str, Floats]:
-        """Return every component's scores over the whole catalogue."""
-        return self._components(listener, self.item_scores(listener), None)
+        """Return every component's scores over the whole catalogue, by `ensemble.COMPONENTS`."""
+        return self._components(listener, self._linked(listener), None)
 
     def candidates(self, listener: Listener, *, n: int = N_CANDIDATES) -> NDArray[np.intp]:
-        """Return the rows worth scoring: those the dot product or the history suggests.
+        """Return the rows worth scoring, rising: all of them up to `EXACT_LIMIT` tracks.
 
-        All rows up to `EXACT_LIMIT` tracks; about `n` dot products, and the history's neighbours,
-        above it.
+        Above it, about `n` that the dot product suggests, and at most `n` of the history's
+        neighbours.
         """
-        if self.n_tracks <= EXACT_LIMIT:
+        if self.index is None:
             return np.arange(self.n_tracks)
-        near = _largest(self.network.factor_scores(listener.user_vector), n)
-        item = self.item_scores(listener)
-        linked = np.flatnonzero(item > 0)
-        if len(linked) > n:
-            linked = linked[_largest(item[linked], n)]
-        return np.union1d(near, linked)
+        near = self.index.candidates(self.network.weighted_factors(listener.user_vector), n=n)
+        linked = self._linked(listener)
+        neighbours = linked.columns[linked.values > 0]
+        if len(neighbours) > n:
+            strongest = np.argpartition(linked.values, len(linked.values) - n)[-n:]
+            neighbours = linked.columns[strongest]
+        return np.union1d(near, neighbours)
 
     def expected_rating(self, listener: Listener, rows: AnyRows) -> Floats:
         """Return the calibrated expected rating, 1 to 5, of each of `rows`."""
-        _, preferences = self.network.scores_and_preferences(listener.user_vector, rows)
-        return self.calibration.expected_rating(preferences)
+        return self.calibration.expected_rating(
+            self.network.preferences(listener.user_vector, rows)
+        )
 
     def confidence(self, listener: Listener, rows: AnyRows, ratings: Floats) -> Floats:
         """Return the probability that each rating is within one star of the truth."""
@@ -212,16 +220,11 @@ class ServingModel:
             at = np.flatnonzero(columns == track_row)
             if at.size:
                 link[i] = values[at[0]] * targets[i]
-        embedded = self.network.fold_in.contributions(
-            history, listener.preferences, track_row, weights=self.network.fusion
-        )
-        moments_item = Moments.of(self.item_scores(listener))
-        logits = self.network.scores(listener.user_vector, self._reference)
-        moments_neural = Moments.of(logits)
-        total = (
-            self.blend.item_to_item * link / moments_item.deviation
-            + self.blend.neural * embedded / moments_neural.deviation
-        )
+        embedded = self.network.contributions(history, listener.preferences, track_row)
+        deviation = Moments.of(self.neural_scores(listener.user_vector, self._reference)).deviation
+        total = self.blend.neural * embedded / deviation
+        linked = Moments.of_sparse(self._linked(listener))
+        total += self.blend.item_to_item * link / linked.deviation
         return [
             Evidence(int(history[i]), float(total[i])) for i in top_k(total, limit) if total[i] > 0
         ]
@@ -237,15 +240,21 @@ class ServingModel:
             return np.arange(self.n_tracks)
         return np.linspace(0, self.n_tracks - 1, N_REFERENCE).astype(np.intp)
 
+    def _linked(self, listener: Listener) -> SparseVector:
+        """Return the item-to-item scores, of which most tracks have none."""
+        return self.similarity.weighted_sum(listener.track_rows, affinity(listener.preferences))
+
     def _components(
-        self, listener: Listener, item: Floats, rows: AnyRows | None
+        self, listener: Listener, linked: SparseVector, rows: AnyRows | None
     ) -> dict[str, Floats]:
-        return {
+        scores = {
             "neural": self.network.scores(listener.user_vector, rows),
-            "item_to_item": item if rows is None else item[rows],
-            "content": self.content_scores(listener, rows),
+            "item_to_item": linked.dense() if rows is None else linked.at(rows),
             "popularity": self.popularity if rows is None else self.popularity[rows],
         }
+        if self.content.is_known:
+            scores["content"] = self.content_scores(listener, rows)
+        return scores
 
     def _prior_mean(self, stated: StatedTaste) -> Floats | None:
         """Return the embedding that the stated taste alone would fold in to."""
@@ -256,10 +265,3 @@ class ServingModel:
         wanted = np.concatenate([profile.genres, profile.audio * profile.audio_strength])
         pseudo_track = (wanted.astype(np.float32) @ self.content_projection)[None, :]
         return self.network.fold_in.from_pseudo_tracks(pseudo_track)
-
-
-def _largest(scores: Floats, n: int) -> NDArray[np.intp]:
-    """Return the rows of the n largest scores, in no order."""
-    if n >= len(scores):
-        return np.arange(len(scores))
-    return np.argpartition(scores, len(scores) - n)[-n:]

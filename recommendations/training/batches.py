@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from recommendations.core.fold_in import FoldIn
 from recommendations.core.interactions import NEUTRAL, Histories
-from recommendations.core.neumf import PRIOR_RESPONSES, pooling_weights
+from recommendations.core.neumf import activity_of, pooling_weights
 
 SIGNATURE = {
     "embedding": tf.TensorSpec((None, None), tf.float32),
@@ -117,13 +117,6 @@ def _batch(
         "negative_rows": negatives.astype(np.int32),
         "negative_allowed": allowed,
     }
-
-
-def activity_of(preferences: np.ndarray, mean_preference: float) -> np.ndarray:
-    """Return the last two inputs of a listener's vector; see `core.neumf`."""
-    n = len(preferences)
-    mean = (preferences.sum() + PRIOR_RESPONSES * mean_preference) / (n + PRIOR_RESPONSES)
-    return np.array([np.log1p(n), mean], np.float32)
 
 
 def _owners(groups: list[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -65,8 +64,8 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     Raises:
         ValueError: a file without those columns, or a row without both; names file and line.
     """
-    opened = gzip.open(path, "rb") if str(path).endswith(".gz") else Path(path).open("rb")
-    with opened as binary, io.TextIOWrapper(binary, encoding="utf-8", newline="") as text:
+    open_text = gzip.open if str(path).endswith(".gz") else open
+    with open_text(path, "rt", encoding="utf-8", newline="") as text:
         reader = csv.reader(text)
         header = next(reader, [])
         try:

@@ -23,6 +23,7 @@ from scipy import sparse
 
 from recommendations.core.arrays import Floats, SparseRows
 from recommendations.core.calibration import Calibration, within_one_star
+from recommendations.core.candidates import CandidateIndex
 from recommendations.core.content import ContentFeatures
 from recommendations.core.ensemble import COMPONENTS, Blend
 from recommendations.core.fold_in import affinity
@@ -30,7 +31,6 @@ from recommendations.core.interactions import Interactions, split_validation
 from recommendations.core.item_similarity import (
     SimilarityConfig,
     affinity_matrix,
-    item_scores,
     item_weights,
     shrunk_popularity,
 )
@@ -40,7 +40,7 @@ from recommendations.core.metrics import (
     root_mean_squared_error,
 )
 from recommendations.core.neumf import PRIOR_RESPONSES, NeuMF
-from recommendations.core.serving_model import ServingModel
+from recommendations.core.serving_model import EXACT_LIMIT, ServingModel
 from recommendations.training.batches import BatchConfig
 from recommendations.training.factorization import (
     Factorization,
@@ -69,17 +69,17 @@ class FitConfig:
         newest: whether the newest pairs are held out where times are known.
     """
 
-    factorization: FactorizationConfig = FactorizationConfig()
+    factorization: FactorizationConfig = field(default_factory=FactorizationConfig)
     factorization_grid: tuple[tuple[float, float], ...] = (
         (0.1, 0.003),
         (0.1, 0.01),
         (0.03, 0.01),
     )
-    similarity: SimilarityConfig = SimilarityConfig()
+    similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
     similarity_grid: tuple[tuple[float, float], ...] = ((500.0, 0.0), (30.0, 2.3), (60.0, 1.0))
-    network: NetworkConfig = NetworkConfig()
-    batches: BatchConfig = BatchConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation_per_user: int = 1
     validation_users: int = 6000
     newest: bool = True
@@ -270,7 +270,7 @@ def _choose_similarity(
     for penalty, per_count in config.similarity_grid:
         settings = replace(config.similarity, penalty=penalty, penalty_per_count=per_count)
         weights = item_weights(matrix, settings)
-        score = validation.ndcg(lambda r, p, w=weights: item_scores(w, r, affinity(p)))
+        score = validation.ndcg(lambda r, p, w=weights: w.weighted_sum(r, affinity(p)).dense())
         progress(
             {
                 "stage": "item_to_item",
@@ -296,7 +296,6 @@ def _new_network(
         factorization.fold_in(),
         features,
         _item_means(train),
-        0.5 * shrunk_popularity(train.track_counts(), train.n_users),
         config.network,
         seed,
     )
@@ -345,6 +344,11 @@ def _assemble(
     track_ids: np.ndarray | None,
 ) -> ServingModel:
     counts = interactions.track_counts()
+    index = None
+    if network.n_tracks > EXACT_LIMIT:
+        sample = _listener_factors(network, interactions)
+        index = CandidateIndex.build(network.item_factors, network.item_bias, sample)
+        network = network.halved()
     ids = np.arange(interactions.n_tracks) if track_ids is None else np.asarray(track_ids)
     return ServingModel(
         track_ids=ids.astype(np.int64),
@@ -355,7 +359,17 @@ def _assemble(
         popularity=shrunk_popularity(counts, interactions.n_users).astype(np.float32),
         track_counts=counts.astype(np.float32),
         blend=Blend(),
-        calibration=None,  # type: ignore[arg-type]
+        calibration=Calibration.none(),
+        index=index,
+    )
+
+
+def _listener_factors(network: NeuMF, interactions: Interactions) -> Floats:
+    """Return some listeners' side of the factorization branch, shape (n, dim + history_dim)."""
+    histories = interactions.by_user()
+    active = np.flatnonzero(np.diff(histories.starts))[:2000]
+    return np.stack(
+        [network.weighted_factors(network.user_vector(*histories.of(user))) for user in active]
     )
 
 
@@ -396,9 +410,7 @@ def _fit_calibration(
         mine = np.flatnonzero(responses.user_rows == user)
         rows, preferences = histories.of(user)
         vector = model.fold_in(rows, preferences)
-        predicted[mine] = model.network.scores_and_preferences(vector, responses.track_rows[mine])[
-            1
-        ]
+        predicted[mine] = model.network.preferences(vector, responses.track_rows[mine])
         n_responses[mine] = len(rows)
     counts = model.track_counts[responses.track_rows]
     half = rng.random(len(responses)) < 0.5

@@ -1,12 +1,13 @@
 """NeuMF (He et al., WWW 2017) as a Keras model, and its export to arrays for serving.
 
 The factorization branch starts from the embeddings of `training.factorization`, the perceptron
-branch and the fusion are learned here.  Nothing outside `training/` imports this module, and with it
-TensorFlow.
+branch and the fusion are learned here.  Nothing outside `training/` imports this module, and
+TensorFlow with it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import keras
@@ -25,15 +26,14 @@ class NetworkConfig:
     """Shape and regularization of the perceptron branch.
 
     Attributes:
-        item_dim: length of the track embedding of the perceptron branch.
-        history_dim: length of the pooled embedding of a history.
+        history_dim: length of the pooled embedding of a history, and of the track embedding that it
+            meets in the factorization branch and that enters the perceptron.
         layers: widths of the hidden layers.
         dropout: rate after each hidden layer.
         l2: penalty per sample on the embeddings that the sample touches.
     """
 
-    item_dim: int = 32
-    history_dim: int = 32
+    history_dim: int = 64
     layers: tuple[int, ...] = (32, 16)
     dropout: float = 0.1
     l2: float = 1e-4
@@ -50,7 +50,6 @@ class Network(keras.Model):
         fold_in: FoldIn,
         content: sparse.csr_matrix,
         item_mean: np.ndarray,
-        item_prior: np.ndarray,
         config: NetworkConfig,
         seed: int,
     ) -> None:
@@ -67,8 +66,8 @@ class Network(keras.Model):
             start = keras.initializers.RandomNormal(stddev=scale, seed=seeds)
             return self.add_weight(shape=shape, initializer=start, name=name)
 
-        self.items = table("items", (n_tracks, config.item_dim), 0.05)
-        self.item_projection = table("item_projection", (n_features, config.item_dim), 0.01)
+        self.items = table("items", (n_tracks, config.history_dim), 0.05)
+        self.item_projection = table("item_projection", (n_features, config.history_dim), 0.01)
         self.histories = table("histories", (n_tracks, config.history_dim), 0.05)
         self.history_projection = table(
             "history_projection", (n_features, config.history_dim), 0.01
@@ -79,7 +78,6 @@ class Network(keras.Model):
         self.item_bias = self.add_weight(
             shape=(n_tracks,), initializer=keras.initializers.Zeros(), name="item_bias"
         )
-        self.item_prior = tf.constant(item_prior, tf.float32)
         widths = config.layers
         user_dim = dim + config.history_dim + 2
         glorot = keras.initializers.GlorotNormal(seed=seeds)
@@ -87,7 +85,7 @@ class Network(keras.Model):
             shape=(user_dim, widths[0]), initializer=glorot, name="user_kernel"
         )
         self.item_kernel = self.add_weight(
-            shape=(config.item_dim, widths[0]), initializer=glorot, name="item_kernel"
+            shape=(config.history_dim, widths[0]), initializer=glorot, name="item_kernel"
         )
         self.norms = [keras.layers.BatchNormalization(epsilon=_EPSILON) for _ in widths]
         self.dropouts = [keras.layers.Dropout(config.dropout, seed=seed + i) for i in range(9)]
@@ -126,7 +124,7 @@ class Network(keras.Model):
         return tf.concat([embedding, pooled, activity], axis=1)
 
     def item_inputs(self, rows: tf.Tensor) -> tf.Tensor:
-        """Return the perceptron branch's track embeddings, shape (n, item_dim)."""
+        """Return the perceptron branch's track embeddings, shape (n, history_dim)."""
         return tf.gather(self.items, rows) + tf.gather(self.content, rows) @ self.item_projection
 
     def call(
@@ -160,7 +158,7 @@ class Network(keras.Model):
         own = users[:, :dim] * self.fusion
         block_items, pair_items = self.item_inputs(block_rows), self.item_inputs(pair_rows)
         pooled = users[:, dim:-2]
-        bias = self.item_bias + self.item_prior
+        bias = self.item_bias
         block_factor = tf.matmul(own, tf.gather(self.factors, block_rows), transpose_b=True)
         block_factor += tf.gather(bias, block_rows)
         block_factor += tf.matmul(pooled, block_items, transpose_b=True)
@@ -197,20 +195,21 @@ class Network(keras.Model):
     def export(self, fold_in: FoldIn, mean_preference: float) -> NeuMF:
         """Return the network as arrays, batch normalization folded in."""
         everything = tf.range(self.factors.shape[0])
+        items = self.item_inputs(everything)
+        factors = np.concatenate([self.factors.numpy(), items.numpy()], axis=1)
+        dim = self.factors.shape[1]
         gain, shift = _affine(self.norms[0])
-        item_half = (self.item_inputs(everything) @ self.item_kernel).numpy()
+        item_half = (items @ self.item_kernel).numpy()
         layers = []
         for layer, norm in zip(self.hidden, self.norms[1:], strict=True):
             scale, offset = _affine(norm)
             layers.append((layer.kernel.numpy() * scale, offset))
         histories = self.histories + self.content @ self.history_projection
         return NeuMF(
-            fold_in=fold_in,
-            fusion=np.concatenate([self.fusion.numpy(), np.ones(self.config.item_dim, np.float32)]),
-            item_factors=np.concatenate(
-                [self.factors.numpy(), self.item_inputs(everything).numpy()], 1
-            ),
-            item_bias=(self.item_bias + self.item_prior).numpy(),
+            item_factors=factors,
+            fold_in=dataclasses.replace(fold_in, embeddings=factors[:, :dim]),
+            fusion=np.concatenate([self.fusion.numpy(), np.ones(items.shape[1], np.float32)]),
+            item_bias=self.item_bias.numpy(),
             history_embeddings=np.asarray(histories),
             user_hidden=self.user_kernel.numpy() * gain,
             item_hidden=item_half * gain + shift,
