@@ -16,7 +16,9 @@ from bandits.core.probabilities import probabilities_of_being_best
 from bandits.models import Arm, Bandit, Decision
 from bandits.off_policy import History, history, modelled_rewards, off_policy, targets_of
 
-_CONTEXTS_LOOKED_AT = 500
+RECENT_CONTEXTS = 500
+"""The newest contexts, over which an arm's standing is computed."""
+
 _SEED = 0  # of the bootstrap: a report on the same rows says the same
 _ESTIMATOR = "SNDR"  # bounded weights and the model's help; the others are in `evaluate`
 
@@ -117,7 +119,7 @@ def _recent_contexts(bandit: Bandit) -> np.ndarray:
     rows = list(
         Decision.objects.filter(bandit=bandit)
         .order_by("-decided_at")
-        .values_list("context", flat=True)[:_CONTEXTS_LOOKED_AT]
+        .values_list("context", flat=True)[:RECENT_CONTEXTS]
     )
     return with_intercept(np.array(rows)) if rows else np.zeros((0, DIMENSION))
 

@@ -1,6 +1,7 @@
 """Writes: deciding, crediting rewards, learning from them, and the operator's acts."""
 
 from bandits.services.control import (
+    SETTINGS,
     add_arm,
     change_settings,
     pin,
@@ -17,6 +18,7 @@ from bandits.services.rewards import credit, expire
 from bandits.services.verifying import Verification, verify
 
 __all__ = [
+    "SETTINGS",
     "BanditRuleViolation",
     "Choice",
     "Verification",
