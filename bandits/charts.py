@@ -38,7 +38,14 @@ class Interval:
     note: str = ""
 
 
-def intervals(rows: Sequence[Interval], *, title: str, unit: str, zero: bool = False) -> SafeString:
+def intervals(
+    rows: Sequence[Interval],
+    *,
+    title: str,
+    unit: str,
+    zero: bool = False,
+    within: Sequence[float] = (),
+) -> SafeString:
     """Return values with their intervals, one row per arm, on one axis.
 
     Args:
@@ -46,12 +53,12 @@ def intervals(rows: Sequence[Interval], *, title: str, unit: str, zero: bool = F
         title: for those who cannot see it.
         unit: of the axis.
         zero: show 0 with a line, as for differences; otherwise the axis spans what is drawn.
+        within: further numbers that the axis holds, so that charts side by side share it.
     """
     numbers = [n for row in rows for n in (row.value, row.low, row.high) if n is not None]
     if not numbers:
         return SafeString("")
-    if zero:
-        numbers.append(0.0)
+    numbers += [*within, *([0.0] if zero else [])]
     low, high = _round_span(min(numbers), max(numbers))
     bottom = 8 + _ROW * len(rows)
 
@@ -171,15 +178,16 @@ def of_report(report: Mapping[str, Any]) -> dict[str, SafeString]:
     ]
     off_policy = [
         Interval(
-            key,
-            arm.get("advantage"),
-            arm.get("advantage_low"),
-            arm.get("advantage_high"),
-            f"worth {arm['effective_sample_size']:.0f} decisions"
-            if "value" in arm
+            arm["arm"],
+            answer.get("advantage"),
+            answer.get("advantage_low"),
+            answer.get("advantage_high"),
+            f"worth {answer['effective_sample_size']:.0f} decisions"
+            if "value" in answer
             else "not enough in the log",
         )
-        for key, arm in report["off_policy"]["arms"].items()
+        for arm in arms
+        if (answer := report["off_policy"]["arms"].get(arm["arm"]))
     ]
     exploration = report["exploration"]
     return {
@@ -203,19 +211,35 @@ def of_report(report: Mapping[str, Any]) -> dict[str, SafeString]:
     }
 
 
-def of_situation(situation: Mapping[str, Any]) -> SafeString:
-    """Return what is believed of each arm in one situation, one standard deviation each way."""
-    rows = [
-        Interval(
-            arm,
-            belief["expected_reward"],
-            belief["expected_reward"] - belief["sd"],
-            belief["expected_reward"] + belief["sd"],
-            f"best with {belief['probability_best']:.0%}",
-        )
-        for arm, belief in situation["arms"].items()
+def of_situations(report: Mapping[str, Any]) -> list[SafeString]:
+    """Return what is believed of each arm in each situation, all on one axis."""
+    order = [arm["arm"] for arm in report["arms"]]
+    situations = report["situations"]
+    ends = [
+        belief["expected_reward"] + side * belief["sd"]
+        for situation in situations
+        for belief in situation["arms"].values()
+        for side in (-1, 1)
     ]
-    return intervals(rows, title=f"Expected reward {situation['label']}", unit="expected reward")
+    return [
+        intervals(
+            [
+                Interval(
+                    arm,
+                    belief["expected_reward"],
+                    belief["expected_reward"] - belief["sd"],
+                    belief["expected_reward"] + belief["sd"],
+                    f"best with {belief['probability_best']:.0%}",
+                )
+                for arm in order
+                if (belief := situation["arms"].get(arm))
+            ],
+            title=f"Expected reward {situation['label']}",
+            unit="expected reward",
+            within=ends,
+        )
+        for situation in situations
+    ]
 
 
 def _interval_row(row: Interval, top: float, x: Any, *, signed: bool) -> SafeString:
@@ -269,11 +293,11 @@ def _axis(low: float, high: float, x: Any, bottom: float, unit: str, *, signed: 
 
 
 def _round_span(low: float, high: float) -> tuple[float, float]:
-    """Return ends on a grid of twentieths that hold both."""
+    """Return ends that hold both, with a middle that is a round number too."""
     step = 0.05 if high - low > 0.05 else 0.01
-    bottom = step * int(low // step)
-    top = step * (int(high // step) + 1)
-    return round(bottom, 2), round(top, 2)
+    bottom, top = int(low // step), int(high // step) + 1
+    top += (top - bottom) % 2
+    return round(step * bottom, 2), round(step * top, 2)
 
 
 def _spread(

@@ -301,7 +301,9 @@ class Decision(models.Model):
     bandit = models.ForeignKey(Bandit, on_delete=models.PROTECT, related_name="decisions")
     bandit_version = models.PositiveIntegerField()
     epoch = models.PositiveIntegerField()
-    listener = models.ForeignKey(Listener, null=True, on_delete=models.SET_NULL, related_name="+")
+    listener = models.ForeignKey(
+        Listener, null=True, on_delete=models.SET_NULL, related_name="bandit_decisions"
+    )
     decided_at = models.DateTimeField()
     schema_version = models.PositiveSmallIntegerField()
     context = ArrayField(models.FloatField(), size=N_FEATURES)

@@ -1,10 +1,11 @@
 """The page and the JSON of what is known of the bandits; staff only."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.utils import timezone
+from django.utils.timesince import timesince
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import IsAdminUser
 from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
@@ -33,7 +34,7 @@ class ContextualBanditsView(APIView):
             for bandit in Bandit.objects.select_related("pinned_arm").order_by("key")
         ]
         if isinstance(request.accepted_renderer, TemplateHTMLRenderer):
-            pages = [_page(report) for report in found]
+            pages = [_page(report, now=now) for report in found]
             return Response({"bandits": pages, "recent": reports.RECENT_CONTEXTS})
         return Response({"bandits": found})
 
@@ -46,29 +47,63 @@ class ContextualBanditsView(APIView):
         return super().handle_exception(exc)
 
 
-def _page(report: dict[str, Any]) -> dict[str, Any]:
-    """Return the report with its charts, and with times as times."""
-    times = {
-        name: datetime.fromisoformat(report[name]) if report[name] else None
-        for name in ("generated_at", "last_decision_at", "last_reward_at")
-    }
+def _page(report: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return the report with its charts, and numbers and times as a page says them."""
+    played_always = report["off_policy"]["arms"]
     return {
         **report,
-        **times,
+        "times": {
+            name: _time(report[name], now=now)
+            for name in ("generated_at", "last_decision_at", "last_reward_at")
+        },
         "charts": charts.of_report(report),
         "arms": [
             arm
             | {
                 "share_percent": _percent(arm["share"]),
                 "best_percent": _percent(arm["probability_best"]),
+                "played_always": played_always.get(arm["arm"]),
             }
             for arm in report["arms"]
         ],
+        "over_time_rows": [
+            {
+                "at": datetime.fromisoformat(point["at"]),
+                "shares": [
+                    _percent(point["probability_best"].get(arm["arm"])) or "–"
+                    for arm in report["arms"]
+                ],
+            }
+            for point in reversed(report["over_time"])
+        ],
         "situations": [
-            situation | {"chart": charts.of_situation(situation)}
-            for situation in report["situations"]
+            situation
+            | {
+                "chart": chart,
+                "rows": [
+                    {
+                        "arm": arm["arm"],
+                        **belief,
+                        "best_percent": _percent(belief["probability_best"]),
+                    }
+                    for arm in report["arms"]
+                    if (belief := situation["arms"].get(arm["arm"]))
+                ],
+            }
+            for situation, chart in zip(
+                report["situations"], charts.of_situations(report), strict=True
+            )
         ],
     }
+
+
+def _time(text: str | None, *, now: datetime) -> dict[str, Any] | None:
+    """Return a time and how long ago it was, in words."""
+    if text is None:
+        return None
+    at = datetime.fromisoformat(text)
+    recent = now - at < timedelta(minutes=1)
+    return {"at": at, "ago": "just now" if recent else f"{timesince(at, now, depth=1)} ago"}
 
 
 def _percent(share: float | None) -> str | None:

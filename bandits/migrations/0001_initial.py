@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
                 ('folded_reward', models.FloatField(help_text='the reward that the sums hold', null=True)),
                 ('unfolded', models.BooleanField(default=False, help_text='reward and folded reward differ')),
                 ('bandit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='bandits.bandit')),
-                ('listener', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.listener')),
+                ('listener', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='bandit_decisions', to='accounts.listener')),
             ],
         ),
         migrations.CreateModel(
