@@ -89,7 +89,7 @@ def history(bandit: Bandit, *, at: datetime, newest: int = NEWEST) -> History:
         propensities=propensities,
         rewards=np.array([row[5] for row in rows], dtype=np.float64),
         # Whoever was erased counts as a listener of their own.
-        listeners=np.array([-n_ if row[6] is None else row[6] for n_, row in enumerate(rows, 1)]),
+        listeners=np.array([row[6] or -number for number, row in enumerate(rows, start=1)]),
     )
 
 
