@@ -1,0 +1,270 @@
+"""From stored sums to results: reads that pages, commands and the judge share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from experiments.core.bayesian import NormalPrior, posterior
+from experiments.core.corrections import (
+    benjamini_hochberg,
+    benjamini_hochberg_levels,
+    holm,
+    holm_levels,
+)
+from experiments.core.effects import Lift, NotEstimableError, lift
+from experiments.core.intervals import Interval, Method, interval, sequential_harm
+from experiments.core.moments import Moments
+from experiments.core.verdict import Comparison
+from experiments.models import Experiment, ExperimentMetric, Metric, Phase, Variant
+
+Role = ExperimentMetric.Role
+# GrowthBook's proper prior of a relative lift: a change of 30 % is one standard deviation.
+PRIOR = NormalPrior(mean=0.0, variance=0.3**2)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The switches of the results table."""
+
+    cuped: bool = True
+    method: Method = Method.SEQUENTIAL
+    relative: bool = True
+    bayesian: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """One metric of one variant.
+
+    Attributes:
+        metric: what is measured.
+        role: goal, guardrail or secondary.
+        variant: whose value it is.
+        n: listeners counted.
+        numerator: sum over them.
+        denominator: sum over them, or their number.
+        value: numerator over denominator; None without one.
+        lift: against the baseline; None for the baseline itself and where not estimable.
+        interval: of the lift, at its corrected level.
+        p_adjusted: corrected p-value.
+        harm: one-sided sequence of a guardrail.
+        chance_to_win: posterior probability of being better than the baseline.
+        risk: expected loss of choosing this variant, in the lift's unit.
+        problem: why there is no lift.
+    """
+
+    metric: Metric
+    role: str
+    variant: Variant
+    n: int
+    numerator: float
+    denominator: float
+    value: float | None
+    lift: Lift | None = None
+    interval: Interval | None = None
+    p_adjusted: float | None = None
+    harm: Interval | None = None
+    chance_to_win: float | None = None
+    risk: float | None = None
+    problem: str = ""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is what the others are compared with."""
+        return self.variant.position == 0
+
+    def comparison(self) -> Comparison:
+        """Return what the verdict needs of it."""
+        return Comparison(
+            metric=self.metric.key,
+            variant=self.variant.key,
+            is_goal=self.role == Role.GOAL,
+            higher_is_better=self.metric.higher_is_better,
+            lift=self.lift,
+            interval=self.interval,
+            harm=self.harm if self.role == Role.GUARDRAIL else None,
+        )
+
+
+MomentsByArm = Mapping[tuple[int, int], Moments]  # (metric id, variant id)
+
+
+def tuning_n(phase: Phase, control: Variant, treatment: Variant) -> float:
+    """Return the listeners of the two arms where their sequence is tightest, fixed at the start."""
+    weights = phase.weights
+    share = weights.get(control.key, 0.0) + weights.get(treatment.key, 0.0)
+    total = sum(weights.values()) or 1.0
+    return max(1.0, phase.planned_listeners * share / total)
+
+
+def analyse(
+    experiment: Experiment,
+    phase: Phase,
+    metrics: Sequence[Metric],
+    variants: Sequence[Variant],
+    moments: MomentsByArm,
+    options: Options,
+) -> list[Result]:
+    """Return a result per metric and variant: metrics in the order given, baseline first.
+
+    P-values are corrected within a role (all treatments of the goal; all treatments of all
+    secondary metrics) and intervals are made at the levels the correction leaves.  Guardrails are
+    not corrected: a correction would make harm harder to see.
+    """
+    control, *treatments = variants
+    rows: dict[tuple[int, int], Result] = {}
+    for metric in metrics:
+        role = phase.metric_roles.get(metric.key, Role.SECONDARY)
+        for variant in variants:
+            arm = moments.get((metric.pk, variant.pk), Moments.zero())
+            rows[metric.pk, variant.pk] = _describe(metric, role, variant, arm)
+        base = moments.get((metric.pk, control.pk), Moments.zero())
+        for variant in treatments:
+            arm = moments.get((metric.pk, variant.pk), Moments.zero())
+            rows[metric.pk, variant.pk] = _compare(
+                rows[metric.pk, variant.pk], base, arm, experiment, phase, control, options
+            )
+    _correct(rows, experiment, phase, control, options)
+    return [rows[metric.pk, variant.pk] for metric in metrics for variant in variants]
+
+
+def head_to_head(
+    experiment: Experiment,
+    phase: Phase,
+    goal: Metric,
+    variants: Sequence[Variant],
+    moments: MomentsByArm,
+    options: Options,
+) -> dict[tuple[str, str], Interval]:
+    """Return the interval of the first over the second, for every two treatments, on the goal.
+
+    At alpha over their number: whoever leads was not chosen beforehand.
+    """
+    treatments = variants[1:]
+    n_pairs = max(1, len(treatments) * (len(treatments) - 1) // 2)
+    found = {}
+    for first in treatments:
+        for second in treatments:
+            if first == second:
+                continue
+            try:
+                between = lift(
+                    moments.get((goal.pk, second.pk), Moments.zero()),
+                    moments.get((goal.pk, first.pk), Moments.zero()),
+                    kind=goal.kind,
+                    cuped=options.cuped,
+                )
+            except NotEstimableError:
+                continue
+            found[first.key, second.key] = interval(
+                between,
+                options.method,
+                alpha=experiment.alpha / n_pairs,
+                tuning_n=tuning_n(phase, second, first),
+                at_planned_end=phase.planned_end_at is not None,
+            )
+    return found
+
+
+def _describe(metric: Metric, role: str, variant: Variant, arm: Moments) -> Result:
+    value = None
+    if arm.n and arm.sums[1]:
+        value = float(arm.sums[0] / arm.sums[1])
+    return Result(
+        metric=metric,
+        role=role,
+        variant=variant,
+        n=arm.n,
+        numerator=float(arm.sums[0]),
+        denominator=float(arm.sums[1]),
+        value=value,
+    )
+
+
+def _compare(
+    row: Result,
+    base: Moments,
+    arm: Moments,
+    experiment: Experiment,
+    phase: Phase,
+    control: Variant,
+    options: Options,
+) -> Result:
+    kind, higher = row.metric.kind, row.metric.higher_is_better
+    try:
+        found = lift(base, arm, kind=kind, relative=options.relative, cuped=options.cuped)
+    except NotEstimableError as error:
+        return replace(row, problem=str(error))
+    tuned = tuning_n(phase, control, row.variant)
+    belief = posterior(found, PRIOR)
+    return replace(
+        row,
+        lift=found,
+        interval=_interval(found, experiment.alpha, experiment, phase, tuned, options),
+        harm=sequential_harm(
+            found, alpha=experiment.alpha, tuning_n=tuned, higher_is_better=higher
+        ),
+        chance_to_win=belief.chance_to_win(higher_is_better=higher),
+        risk=belief.risk(higher_is_better=higher)[1],
+    )
+
+
+def _interval(
+    found: Lift,
+    level: float,
+    experiment: Experiment,
+    phase: Phase,
+    tuned: float,
+    options: Options,
+) -> Interval:
+    return interval(
+        found,
+        options.method,
+        alpha=level,
+        tuning_n=tuned,
+        tuning_alpha=experiment.alpha,
+        at_planned_end=phase.planned_end_at is not None,
+    )
+
+
+def _correct(
+    rows: dict[tuple[int, int], Result],
+    experiment: Experiment,
+    phase: Phase,
+    control: Variant,
+    options: Options,
+) -> None:
+    for role in Role.values:
+        family = [
+            (key, row) for key, row in rows.items() if row.role == role and row.interval is not None
+        ]
+        if not family:
+            continue
+        p_values = [row.interval.p_value for _, row in family]
+        adjusted, levels = p_values, [experiment.alpha] * len(family)
+        if role != Role.GUARDRAIL and experiment.correction == Experiment.Correction.HOLM:
+            adjusted = holm(p_values).tolist()
+            levels = holm_levels(p_values, alpha=experiment.alpha).tolist()
+        elif role != Role.GUARDRAIL and experiment.correction != Experiment.Correction.NONE:
+            adjusted = benjamini_hochberg(p_values).tolist()
+            levels = benjamini_hochberg_levels(p_values, alpha=experiment.alpha).tolist()
+        for (key, row), p_adjusted, level in zip(family, adjusted, levels, strict=True):
+            tuned = tuning_n(phase, control, row.variant)
+            rows[key] = replace(
+                row,
+                p_adjusted=p_adjusted,
+                interval=_interval(row.lift, level, experiment, phase, tuned, options),
+            )
+
+
+def pre_exposure_p_value(base: Moments, arm: Moments, metric: Metric) -> float | None:
+    """Return the p-value of a difference before exposure, or None without history."""
+    try:
+        found = lift(_before(base), _before(arm), kind=metric.kind, relative=False)
+    except NotEstimableError:
+        return None
+    return interval(found, Method.FIXED, tuning_n=1).p_value
+
+
+def _before(moments: Moments) -> Moments:
+    order = [2, 3, 0, 1]
+    return Moments(moments.n, moments.sums[order], moments.products[order][:, order])

@@ -1,0 +1,405 @@
+"""The resumable job that turns per-listener totals into sums, and sums into a verdict."""
+
+import time
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q, QuerySet, Sum
+
+from experiments.analysis import (
+    Options,
+    analyse,
+    head_to_head,
+    pre_exposure_p_value,
+)
+from experiments.core.health import (
+    Check,
+    check_balance,
+    check_fallbacks,
+    check_multiple_exposures,
+    check_sample_ratio,
+)
+from experiments.core.intervals import Method
+from experiments.core.measures import LISTENERS, OBSERVED_DAYS
+from experiments.core.moments import Moments
+from experiments.core.verdict import Plan, Progress, Verdict, VerdictKind, judge
+from experiments.models import (
+    CohortMoments,
+    Experiment,
+    ExperimentMetric,
+    ExposureCount,
+    Metric,
+    Phase,
+    RollUp,
+    RollUpStep,
+    TrendPoint,
+    Variant,
+)
+from experiments.models.reporting import COLUMNS
+from experiments.services import events, lifecycle
+
+STALE_AFTER = timedelta(hours=6)
+
+
+def roll_up(*, at: datetime) -> RollUp:
+    """Bring every live phase's sums and verdict up to date; take up a pass that was cut off.
+
+    Each step is a transaction of its own and is skipped by whoever finds it taken, so that the job
+    may be killed at any point and started twice.  A step that fails three times is passed over.
+    """
+    while events.settle_history():
+        pass
+    roll_up = _open_roll_up(at)
+    while (step_id := _next_step(roll_up)) is not None:
+        _run_step(step_id)
+    unfinished = roll_up.steps.filter(finished_at=None, attempts__lt=RollUpStep.MAX_ATTEMPTS)
+    if not unfinished.exists():
+        RollUp.objects.filter(pk=roll_up.pk, finished_at=None).update(finished_at=at)
+    roll_up.refresh_from_db()
+    return roll_up
+
+
+def _open_roll_up(at: datetime) -> RollUp:
+    RollUp.objects.filter(finished_at=None, as_of__lt=at - STALE_AFTER).update(finished_at=at)
+    existing = RollUp.objects.filter(finished_at=None).first()
+    if existing is not None:
+        return existing
+    try:
+        with transaction.atomic():
+            created = RollUp.objects.create(as_of=at)
+            metrics = {metric.key: metric for metric in Metric.objects.all()}
+            steps = []
+            for phase in Phase.objects.measured_at(at):
+                for key in phase.metric_roles:
+                    if key in metrics:
+                        steps.append(RollUpStep(roll_up=created, phase=phase, metric=metrics[key]))
+                steps.append(RollUpStep(roll_up=created, phase=phase, metric=None))
+            RollUpStep.objects.bulk_create(steps)
+    except IntegrityError:  # another process opened one in the meantime
+        return RollUp.objects.get(finished_at=None)
+    return created
+
+
+def _next_step(roll_up: RollUp) -> int | None:
+    """Return the next step that nobody works on, and count the attempt."""
+    with transaction.atomic():
+        step = (
+            roll_up.steps.filter(finished_at=None, attempts__lt=RollUpStep.MAX_ATTEMPTS)
+            .select_for_update(skip_locked=True)
+            .first()
+        )
+        if step is None:
+            return None
+        RollUpStep.objects.filter(pk=step.pk).update(attempts=F("attempts") + 1)
+        return step.pk
+
+
+@transaction.atomic
+def _run_step(step_id: int) -> None:
+    step = (
+        RollUpStep.objects.select_for_update(skip_locked=True, of=("self",))
+        .select_related("phase__experiment", "metric", "roll_up")
+        .filter(pk=step_id, finished_at=None)
+        .first()
+    )
+    if step is None:
+        return
+    began = time.monotonic()
+    if step.metric is not None:
+        roll_up_metric(step.phase, step.metric, as_of=step.roll_up.as_of)
+    else:
+        count_exposures(step.phase)
+        judge_phase(step.phase, at=step.roll_up.as_of)
+    seconds = time.monotonic() - began
+    RollUpStep.objects.filter(pk=step_id).update(finished_at=step.roll_up.as_of, seconds=seconds)
+
+
+_EXPOSED = """
+SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment, count(*)
+FROM experiments_exposure
+WHERE phase_id = %(phase)s AND exposed_at <= %(until)s
+GROUP BY 1, 2, 3
+"""
+
+# One pass, no join: the columns repeat what the exposure says.
+_SUMS = """
+SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment,
+       sum(m), sum(d), sum(pm), sum(pd), sum(m * m), sum(m * d), sum(m * pm), sum(m * pd),
+       sum(d * d), sum(d * pm), sum(d * pd), sum(pm * pm), sum(pm * pd), sum(pd * pd)
+FROM (
+    SELECT variant_id, exposed_at, segment,
+           least(numerator, %(cap_m)s) AS m, least(denominator, %(cap_d)s) AS d,
+           least(pre_numerator, %(cap_pm)s) AS pm, least(pre_denominator, %(cap_pd)s) AS pd
+    FROM experiments_listenertotal
+    WHERE phase_id = %(phase)s AND metric_id = %(metric)s AND exposed_at <= %(until)s
+) AS t
+GROUP BY 1, 2, 3
+"""
+
+_CAPS = """
+SELECT percentile_cont(%(share)s) WITHIN GROUP (ORDER BY numerator)
+           FILTER (WHERE numerator > 0),
+       percentile_cont(%(share)s) WITHIN GROUP (ORDER BY denominator)
+           FILTER (WHERE denominator > 0),
+       percentile_cont(%(share)s) WITHIN GROUP (ORDER BY pre_numerator)
+           FILTER (WHERE pre_numerator > 0),
+       percentile_cont(%(share)s) WITHIN GROUP (ORDER BY pre_denominator)
+           FILTER (WHERE pre_denominator > 0)
+FROM experiments_listenertotal
+WHERE phase_id = %(phase)s AND metric_id = %(metric)s AND exposed_at <= %(until)s
+"""
+
+
+def roll_up_metric(phase: Phase, metric: Metric, *, as_of: datetime) -> None:
+    """Replace the sums of one metric of one phase, and its point of the trend for the day."""
+    rows = [
+        CohortMoments(
+            phase=phase,
+            metric=metric,
+            variant_id=variant_id,
+            exposed_on=day,
+            segment=segment,
+            **values,
+        )
+        for (variant_id, day, segment), values in cohort_sums(phase, metric, as_of=as_of).items()
+    ]
+    CohortMoments.objects.filter(phase=phase, metric=metric).delete()
+    CohortMoments.objects.bulk_create(rows, batch_size=1000)
+    # What a test that speaks once has said stays: later points would be later looks.
+    if phase.experiment.method != Method.SEQUENTIAL and phase.planned_end_at is not None:
+        return
+    added = {f"total_{name}": Sum(name) for name in COLUMNS}
+    fresh = CohortMoments.objects.filter(phase=phase, metric=metric).order_by()
+    points = [
+        TrendPoint(
+            phase=phase,
+            metric=metric,
+            variant_id=row["variant_id"],
+            as_of=as_of.date(),
+            **{name: row[f"total_{name}"] for name in COLUMNS},
+        )
+        for row in fresh.values("variant_id").annotate(**added)
+    ]
+    TrendPoint.objects.bulk_create(
+        points,
+        update_conflicts=True,
+        unique_fields=["phase", "metric", "variant", "as_of"],
+        update_fields=list(COLUMNS),
+    )
+
+
+def cohort_sums(
+    phase: Phase, metric: Metric, *, as_of: datetime
+) -> dict[tuple[int, date, str], dict[str, float]]:
+    """Return the sums of a metric by (variant id, day of exposure, segment).
+
+    Listeners without a row did nothing that counts: they add to `n`, and to the sums of a
+    denominator that does not depend on what they did.
+    """
+    until = as_of
+    if metric.mature_only and metric.window_hours is not None:
+        until = as_of - timedelta(hours=metric.window_hours)
+    given = {"phase": phase.pk, "metric": metric.pk, "until": until}
+    with connection.cursor() as cursor:
+        cursor.execute(_EXPOSED, given)
+        counts = {tuple(row[:3]): row[3] for row in cursor.fetchall()}
+        caps: list[float | None] = [None] * 4
+        if metric.cap_percentile is not None:
+            cursor.execute(_CAPS, given | {"share": metric.cap_percentile / 100})
+            caps = list(cursor.fetchone())
+        names = ("cap_m", "cap_d", "cap_pm", "cap_pd")
+        cursor.execute(_SUMS, given | dict(zip(names, caps, strict=True)))
+        sums = {tuple(row[:3]): [float(value) for value in row[3:]] for row in cursor.fetchall()}
+    found = {}
+    for cohort, n in counts.items():
+        values = dict(zip(COLUMNS[1:], sums.get(cohort, [0.0] * 14), strict=True))
+        if (days := _structural_denominator(phase, metric, cohort[1], as_of)) is not None:
+            _set_denominator(values, n, days)
+        found[cohort] = {"n": n, **values}
+    return found
+
+
+def _structural_denominator(
+    phase: Phase, metric: Metric, exposed_on: date, as_of: datetime
+) -> float | None:
+    """Return the denominator that all of a cohort share, or None where it counts events."""
+    if metric.denominator == LISTENERS:
+        return 1.0
+    if metric.denominator != OBSERVED_DAYS:
+        return None
+    last = min(as_of, phase.ended_at or as_of).date()
+    days = (last - exposed_on).days + 1
+    if metric.window_hours is not None:
+        days = min(days, max(1, metric.window_hours // 24))
+    return float(max(days, 1))
+
+
+def _set_denominator(values: dict[str, float], n: int, days: float) -> None:
+    values |= {
+        "sum_d": days * n,
+        "sum_m_d": days * values["sum_m"],
+        "sum_d_d": days * days * n,
+        "sum_d_pm": days * values["sum_pm"],
+        "sum_pd": float(n),
+        "sum_m_pd": values["sum_m"],
+        "sum_d_pd": days * n,
+        "sum_pm_pd": values["sum_pm"],
+        "sum_pd_pd": float(n),
+    }
+
+
+_COUNTS = """
+SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment, count(*),
+       count(*) FILTER (WHERE fallback), count(*) FILTER (WHERE multiple)
+FROM experiments_exposure WHERE phase_id = %s
+GROUP BY 1, 2, 3
+"""
+
+
+def count_exposures(phase: Phase) -> None:
+    """Replace the phase's counts of exposures."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, [phase.pk])
+        rows = cursor.fetchall()
+    ExposureCount.objects.filter(phase=phase).delete()
+    ExposureCount.objects.bulk_create(
+        ExposureCount(
+            phase=phase,
+            variant_id=variant_id,
+            exposed_on=day,
+            segment=segment,
+            n=n,
+            fallbacks=fallbacks,
+            multiples=multiples,
+        )
+        for variant_id, day, segment, n, fallbacks, multiples in rows
+    )
+
+
+def judge_phase(phase: Phase, *, at: datetime) -> Verdict | None:
+    """Judge the phase by its newest sums, keep the verdict, and act where it says to act.
+
+    Of an ended phase the verdict stays.  Harmful variants are stopped; a winner is shipped where
+    the experiment ships by itself.  Returns None for a phase that has ended or has no goal.
+    """
+    phase = (
+        Phase.objects.select_for_update(of=("self",)).select_related("experiment").get(pk=phase.pk)
+    )
+    experiment = phase.experiment
+    roles = phase.metric_roles
+    goal_key = next((key for key, role in roles.items() if role == ExperimentMetric.Role.GOAL), "")
+    metrics = list(Metric.objects.filter(key__in=roles))
+    goal = next((metric for metric in metrics if metric.key == goal_key), None)
+    if phase.ended_at is not None or goal is None:
+        return None
+    variants = list(experiment.variants.all())
+    progress = _progress(phase, at)
+    at_end = progress.listeners >= phase.planned_listeners and progress.days >= experiment.min_days
+    if at_end and phase.planned_end_at is None:
+        phase.planned_end_at = at
+    options = Options(method=Method(experiment.method))
+    moments = current_moments(phase)
+    live = [variant for variant in variants if variant.stopped_at is None]
+    results = analyse(experiment, phase, metrics, live, moments, options)
+    checks = _checks(phase, variants, metrics, moments, looks=phase.looks + 1)
+    verdict = judge(
+        [result.comparison() for result in results if not result.is_baseline],
+        checks,
+        Plan(
+            planned_listeners=phase.planned_listeners,
+            min_days=experiment.min_days,
+            smallest_effect=experiment.smallest_effect,
+            method=Method(experiment.method),
+        ),
+        progress,
+        head_to_head=head_to_head(experiment, phase, goal, live, moments, options),
+    )
+    phase.looks += 1
+    phase.verdict = verdict.kind
+    phase.verdict_words = verdict.words
+    phase.verdict_variant = verdict.variant or ""
+    phase.checks = [asdict(check) for check in checks]
+    phase.judged_at = at
+    phase.save()
+    _act_on(verdict, experiment, live, at=at)
+    return verdict
+
+
+def current_moments(phase: Phase, *, segment: str = "") -> dict[tuple[int, int], Moments]:
+    """Return the newest moments by (metric id, variant id), or those of the planned end.
+
+    Fixed and hybrid tests speak once: after the planned end their numbers are the ones of that
+    day.  A segment is always the newest.
+    """
+    if not segment and (
+        phase.planned_end_at is not None and phase.experiment.method != Method.SEQUENTIAL
+    ):
+        frozen = TrendPoint.objects.of_phase(phase).filter(as_of__lte=phase.planned_end_at.date())
+        last = frozen.order_by("-as_of").values_list("as_of", flat=True)[:1]
+        return frozen.filter(as_of__in=list(last)).added("metric_id", "variant_id")
+    rows: QuerySet[CohortMoments] = CohortMoments.objects.of_phase(phase)
+    if segment:
+        rows = rows.filter(Q(segment=segment) | Q(segment__startswith=f"{segment}/"))
+    return rows.added("metric_id", "variant_id")
+
+
+def _progress(phase: Phase, at: datetime) -> Progress:
+    counts = ExposureCount.objects.filter(phase=phase)
+    listeners = counts.aggregate(n=Sum("n"))["n"] or 0
+    days = max((at - phase.started_at) / timedelta(days=1), 0.0)
+    window = min(7.0, max(days, 1.0))
+    of_late = counts.filter(exposed_on__gt=(at - timedelta(days=window)).date())
+    recent = of_late.aggregate(n=Sum("n"))["n"] or 0
+    return Progress(listeners=listeners, days=days, listeners_per_day=recent / window)
+
+
+def _checks(
+    phase: Phase,
+    variants: list[Variant],
+    metrics: list[Metric],
+    moments: dict[tuple[int, int], Moments],
+    *,
+    looks: int,
+) -> list[Check]:
+    rows = {
+        row["variant_id"]: row
+        for row in ExposureCount.objects.filter(phase=phase)
+        .order_by()
+        .values("variant_id")
+        .annotate(n=Sum("n"), fallbacks=Sum("fallbacks"), multiples=Sum("multiples"))
+    }
+    # A stopped variant gets nobody new; the others still share by their weights.
+    live = [variant for variant in variants if variant.stopped_at is None]
+    none = {"n": 0, "fallbacks": 0, "multiples": 0}
+    exposed = [rows.get(variant.pk, none)["n"] for variant in live]
+    p_values, labels = [], []
+    control = variants[0]
+    for metric in metrics:
+        for variant in live[1:]:
+            base, arm = (moments.get((metric.pk, v.pk)) for v in (control, variant))
+            if base is None or arm is None:
+                continue
+            p_value = pre_exposure_p_value(base, arm, metric)
+            if p_value is not None:
+                p_values.append(p_value)
+                labels.append(f"{metric.key} of {variant.key}")
+    return [
+        check_sample_ratio(
+            exposed, [phase.weights.get(variant.key, 0.0) for variant in live], looks=looks
+        ),
+        check_multiple_exposures(
+            sum(row["multiples"] for row in rows.values()), sum(row["n"] for row in rows.values())
+        ),
+        check_fallbacks([rows.get(v.pk, none)["fallbacks"] for v in live], exposed),
+        check_balance(p_values, labels),
+    ]
+
+
+def _act_on(verdict: Verdict, experiment: Experiment, live: list[Variant], *, at: datetime) -> None:
+    for variant in live:
+        if variant.key in verdict.harmful and variant.position > 0:
+            reason = f"stopped by itself, a guardrail was crossed. {verdict.words}"
+            lifecycle.stop_variant(variant, reason=reason, at=at)
+    if verdict.kind is VerdictKind.SHIP and verdict.variant and experiment.ships_by_itself:
+        lifecycle.ship(experiment, variant_key=verdict.variant, reason=verdict.words, at=at)
