@@ -171,7 +171,8 @@ def recompute(events: Iterable[ListenerEvent]) -> Recomputation:
             " numerator, denominator, pre_numerator, pre_denominator"
             " FROM experiments_listenertotal"
         )
-        cursor.execute("TRUNCATE experiments_appliedevent, experiments_listenerday")
+        cursor.execute("DELETE FROM experiments_appliedevent")
+        cursor.execute("DELETE FROM experiments_listenerday")
         kept = "exposure_id IN (SELECT id FROM experiments_exposure WHERE listener_id IS NULL)"
         cursor.execute(f"DELETE FROM experiments_listenertotal WHERE NOT {kept}")  # noqa: S608 - constant
         cursor.execute(f"DELETE FROM experiments_seenvalue WHERE NOT {kept}")  # noqa: S608 - constant

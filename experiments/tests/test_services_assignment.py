@@ -68,9 +68,7 @@ def test_an_exposure_keeps_what_was_assigned_and_what_was_served():
     make_running()
     listener = make_listener()
     assignment = assign(listener, device="car")
-    services.record_exposure(
-        assignment, listener, served_policy="trending", fallback=True, at=NOW
-    )
+    services.record_exposure(assignment, listener, served_policy="trending", fallback=True, at=NOW)
     exposure = Exposure.objects.get()
     assert exposure.variant.key == assignment.variant_key
     assert (exposure.served_policy, exposure.fallback) == ("trending", True)
