@@ -6,4 +6,4 @@ os.environ["DJANGO_SECRET_KEY"] = "k" * 20 + "".join(map(str, range(40)))
 os.environ["DJANGO_HTTPS"] = "true"
 os.environ["DJANGO_ALLOWED_HOSTS"] = "music.example"
 
-from musicrec.test_settings import *  # noqa: E402, F403
+from musicrec.test_settings import *  # noqa: F403

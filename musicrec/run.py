@@ -174,7 +174,7 @@ def serve(port: int) -> int:
     )
     manager.add_process(
         "beat",
-        f'{celery} beat --loglevel warning --pidfile= ',
+        f"{celery} beat --loglevel warning --pidfile= ",
         env=env,
         cwd=str(ROOT),
     )

@@ -239,6 +239,10 @@ CELERY_BEAT_SCHEDULE = {
     "fold-rewards": {"task": "bandits.tasks.fold_rewards", "schedule": 5.0},
     "expire-decisions": {"task": "bandits.tasks.expire_decisions", "schedule": 60.0},
     "bandit-snapshots": {"task": "bandits.tasks.take_snapshots", "schedule": 300.0},
+    "roll-up-experiments": {
+        "task": "experiments.tasks.roll_up_experiments",
+        "schedule": 60.0,
+    },
 }
 
 # -- Recommendations ---------------------------------------------------------------------------

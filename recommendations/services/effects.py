@@ -8,7 +8,7 @@ whatever dies when.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -16,6 +16,8 @@ from django.db import connection, transaction
 from django.db.models import Avg, F
 
 import bandits.services
+import experiments.services
+from experiments.services import ListenerEvent
 from recommendations.models import Feedback, OutboxEvent, Recommendation
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ def _apply(events: Sequence[OutboxEvent], at: datetime) -> None:
     """Apply the effects; each part locks its rows in one order, so that workers never deadlock."""
     responses = [event.feedback for event in events if event.feedback is not None]
     warm_tracks(responses)
+    experiments.services.apply_events([_listener_event(event) for event in events])
     reward_slates(responses, at)
 
 
@@ -122,3 +125,49 @@ def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
         reward = in_time.aggregate(mean=Avg("preference"))["mean"]
         if reward is not None:
             bandits.services.credit(request_id=slate.pk, reward=reward, at=at)
+
+
+def all_listener_events() -> Iterator[ListenerEvent]:
+    """Yield every slate and response ever accepted, in the terms of `experiments`."""
+    slates = Recommendation.objects.filter(listener__isnull=False)
+    for slate in slates.iterator(chunk_size=5000):
+        yield _slate_event(slate)
+    for feedback in Feedback.objects.select_related("track").iterator(chunk_size=5000):
+        yield _feedback_event(feedback)
+
+
+def _listener_event(event: OutboxEvent) -> ListenerEvent:
+    if event.feedback is not None:
+        return _feedback_event(event.feedback)
+    return _slate_event(event.recommendation)
+
+
+def _feedback_event(feedback: Feedback) -> ListenerEvent:
+    return ListenerEvent(
+        event_key=f"feedback:{feedback.pk}",
+        listener_id=feedback.listener_id,
+        kind="feedback",
+        at=feedback.occurred_at,
+        values={
+            "kind": feedback.kind,
+            "rating": feedback.rating,
+            "completion": feedback.completion,
+            "preference": feedback.preference,
+            "track_artist_id": feedback.track.artist_id,
+            "slate_id": str(feedback.recommendation_id) if feedback.recommendation_id else None,
+        },
+    )
+
+
+def _slate_event(slate: Recommendation) -> ListenerEvent:
+    return ListenerEvent(
+        event_key=f"slate:{slate.pk}",
+        listener_id=slate.listener_id,
+        kind="slate",
+        at=slate.created_at,
+        values={
+            "latency_ms": slate.latency_ms,
+            "fallback": slate.strategy != slate.chosen_strategy,
+            "slate_id": str(slate.pk),
+        },
+    )

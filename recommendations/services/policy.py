@@ -10,11 +10,12 @@ from uuid import UUID
 import numpy as np
 
 import bandits.services
+import experiments.services
 from accounts.models import Listener
 from bandits.core.context import Context
 from bandits.services import BanditRuleViolation, Choice
+from experiments.services import Assignment
 from recommendations.models import Taste
-from recommendations.services import experiment_link
 from recommendations.services.taste import session_of
 from recommendations.serving.strategies import STRATEGIES, Scene
 
@@ -40,7 +41,7 @@ class PolicyDecision:
     strategy: str
     propensity: float = 1.0
     choice: Choice | None = None
-    assignment: experiment_link.Assignment | None = None
+    assignment: Assignment | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -80,8 +81,9 @@ def decide(
         request_id: of the slate; the bandit's draw depends on it.
         at: now.
     """
-    assignment = experiment_link.assign(listener, taste=taste, device=device, at=at)
-    policy = assignment.policy if assignment else experiment_link.default_policy()
+    attributes = {"device": device, "is_new": taste.n_feedback == 0}
+    route = experiments.services.route(listener, attributes=attributes, at=at)
+    policy, assignment = route.policy, route.assignment
     if policy != CONTEXTUAL_BANDIT:
         return PolicyDecision(policy=policy, strategy=policy, assignment=assignment)
     context = context_of(listener, taste, scene, mood=mood, device=device, at=at)
@@ -112,7 +114,7 @@ def record(
             decision.choice, listener=listener, at=at, served_arm=served
         )
     if decision.assignment is not None:
-        experiment_link.record_exposure(
+        experiments.services.record_exposure(
             decision.assignment,
             listener,
             served_policy=decision.policy if served == decision.strategy else served,

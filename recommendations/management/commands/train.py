@@ -46,7 +46,8 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"Model {version.pk}: {version.n_parameters:,} parameters, "
-            f"{version.n_tracks:,} tracks, {version.n_listeners:,} listeners, {version.seconds:.0f} s. {version.verdict}"
+            f"{version.n_tracks:,} tracks, {version.n_listeners:,} listeners, "
+            f"{version.seconds:.0f} s. {version.verdict}"
         )
 
     def _show(self, status: Status, report: dict[str, Any]) -> None:
