@@ -164,7 +164,7 @@ def serve(port: int) -> int:
         env=env,
         cwd=str(ROOT),
     )
-    celery = f'"{python}" -m celery -A musicrec'
+    celery = f'"{python}" -m celery --quiet -A musicrec'
     manager.add_process(
         "worker",
         f"{celery} worker --concurrency 2 -Q default,training --loglevel warning "

@@ -149,8 +149,8 @@ def recommend(
             artist=stage.catalogue.artist(row),
             genres=tuple(stage.catalogue.genres_of(row)),
             score=float(scores[row]),
-            prediction_score=_known(predictions[place]),
-            confidence=_known(confidences[place]),
+            prediction_score=_known(predictions[place], digits=2),
+            confidence=_known(confidences[place], digits=3),
             strategy=served,
             explanation=STRATEGIES[served].reason(scene, int(row)),
             explored=bool(slate.explored[place]),
@@ -304,8 +304,8 @@ def _soft_bans(
     return bans
 
 
-def _known(value: np.floating) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _known(value: np.floating, *, digits: int) -> float | None:
+    return None if np.isnan(value) else round(float(value), digits)
 
 
 def _finite(values: NDArray[np.floating]) -> list[float]:

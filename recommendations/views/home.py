@@ -1,11 +1,13 @@
 """The front page, and whether the process is alive and ready."""
 
+import dataclasses
 from typing import Any
 
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
@@ -15,11 +17,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import Listener
 from recommendations.core.cover import cover_svg
-from recommendations.reports import example_list, status_of
+from recommendations.models import Track
+from recommendations.reports import status_of
+from recommendations.services.recommend import Wishes, recommend
 from recommendations.serving import state
 
 STATUS_SECONDS = 10
+N_EXAMPLES = 5
 
 
 class HomeView(APIView):
@@ -34,7 +40,7 @@ class HomeView(APIView):
         status = _cached_status()
         if request.accepted_renderer.format == "html":
             return Response(
-                {"status": status, "examples": _with_covers(example_list())},
+                {"status": status, "examples": _example_list()},
                 template_name="home.html",
             )
         return Response({"name": "musicrec", "status": status, "docs": "/docs"})
@@ -87,5 +93,37 @@ def _cached_status() -> dict[str, Any] | None:
     return status
 
 
-def _with_covers(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**item, "cover": cover_svg(**item["cover"])} for item in examples]
+def _example_list() -> list[dict[str, Any]]:
+    """Return the head of the list that a simulated listener would be shown now.
+
+    Never a person's: what they are shown is theirs alone.
+    """
+    listener = (
+        Listener.objects.filter(is_simulated=True)
+        .select_related("preferences")
+        .order_by("pk")
+        .first()
+    )
+    if listener is None:
+        return []
+    answer = recommend(
+        listener=listener, wishes=Wishes(n=N_EXAMPLES), at=timezone.now(), record=False
+    )
+    facts = {
+        track_id: (energy, valence)
+        for track_id, energy, valence in Track.objects.filter(
+            track_id__in=[item.track_id for item in answer.items]
+        ).values_list("track_id", "energy", "valence")
+    }
+    examples = []
+    for item in answer.items:
+        energy, valence = facts[item.track_id]
+        cover = cover_svg(
+            title=item.track_name,
+            artist=item.artist,
+            genres=item.genres,
+            energy=0.5 if energy is None else energy,
+            valence=0.5 if valence is None else valence,
+        )
+        examples.append({**dataclasses.asdict(item), "cover": cover})
+    return examples
