@@ -42,6 +42,8 @@ class Phase(models.Model):
     verdict = models.CharField(max_length=20, blank=True)
     verdict_words = models.TextField(blank=True)
     verdict_variant = models.CharField(max_length=50, blank=True)
+    listeners_left = models.PositiveIntegerField(null=True)
+    days_left = models.PositiveIntegerField(null=True)
     checks = models.JSONField(default=list, help_text="of health, as they were judged")
     judged_at = models.DateTimeField(null=True)
 

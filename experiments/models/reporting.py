@@ -125,6 +125,7 @@ class ExposureCount(models.Model):
     n = models.BigIntegerField()
     fallbacks = models.BigIntegerField()
     multiples = models.BigIntegerField()
+    simulated = models.BigIntegerField()
 
     class Meta:
         constraints = [

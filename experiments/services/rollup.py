@@ -251,8 +251,10 @@ def _set_denominator(values: dict[str, float], n: int, days: float) -> None:
 
 _COUNTS = """
 SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment, count(*),
-       count(*) FILTER (WHERE fallback), count(*) FILTER (WHERE multiple)
-FROM experiments_exposure WHERE phase_id = %s
+       count(*) FILTER (WHERE fallback), count(*) FILTER (WHERE multiple),
+       count(*) FILTER (WHERE l.is_simulated)
+FROM experiments_exposure e LEFT JOIN accounts_listener l ON l.id = e.listener_id
+WHERE phase_id = %s
 GROUP BY 1, 2, 3
 """
 
@@ -272,8 +274,9 @@ def count_exposures(phase: Phase) -> None:
             n=n,
             fallbacks=fallbacks,
             multiples=multiples,
+            simulated=simulated,
         )
-        for variant_id, day, segment, n, fallbacks, multiples in rows
+        for variant_id, day, segment, n, fallbacks, multiples, simulated in rows
     )
 
 
@@ -319,6 +322,8 @@ def judge_phase(phase: Phase, *, at: datetime) -> Verdict | None:
     phase.verdict = verdict.kind
     phase.verdict_words = verdict.words
     phase.verdict_variant = verdict.variant or ""
+    phase.listeners_left = verdict.listeners_left
+    phase.days_left = verdict.days_left
     phase.checks = [asdict(check) for check in checks]
     phase.judged_at = at
     phase.save()
