@@ -9,6 +9,7 @@ from accounts.views import AccountLoginView
 urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("bandits.urls")),
+    path("", include("experiments.urls")),
     path("", include("recommendations.urls")),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularRedocView.as_view(url_name="schema"), name="docs"),
