@@ -231,7 +231,7 @@ class ExperimentAdmin(SimpleHistoryAdmin):
         if not request.user.has_perm(act.permission):
             raise PermissionDenied
         extra = {"experiment": experiment} if act.form is ShipForm else {}
-        form = act.form(request.POST or None, **extra)
+        form = act.form(request.POST if request.method == "POST" else None, **extra)
         if request.method == "POST" and form.is_valid():
             try:
                 act.perform(experiment, by=request.user, **form.cleaned_data)
@@ -260,7 +260,7 @@ class ExperimentAdmin(SimpleHistoryAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = TemplateForm(
-            request.POST or None,
+            request.POST if request.method == "POST" else None,
             initial={"goal": "mean_rating", "guardrails": ["skip_rate", "latency_ms"]},
         )
         if request.method == "POST" and form.is_valid():

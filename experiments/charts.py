@@ -53,15 +53,15 @@ def line_chart(
 
     grid = format_html_join(
         "",
-        '<path class="{}" d="M{} {:.1f}H{}"/><text x="{}" y="{:.1f}" text-anchor="end">{}</text>',
+        '<path class="{}" d="M{} {}H{}"/><text x="{}" y="{}" text-anchor="end">{}</text>',
         [
             (
                 "zero" if tick == 0 and low < 0 else "grid",
                 LEFT,
-                y(tick),
+                tenths(y(tick)),
                 WIDTH - RIGHT,
                 LEFT - 8,
-                y(tick) + 4,
+                tenths(y(tick) + 4),
                 f"{tick:+.3g}%" if percent and tick else f"{tick:,.6g}{'%' if percent else ''}",
             )
             for tick in ticks
@@ -76,7 +76,7 @@ def line_chart(
     )
     drawn = format_html_join(
         "",
-        '<g class="{}">{}{}{}<text class="{}" x="{}" y="{:.1f}">{}</text></g>',
+        '<g class="{}">{}{}{}<text class="{}" x="{}" y="{}">{}</text></g>',
         [
             (
                 line.css_class,
@@ -87,12 +87,12 @@ def line_chart(
                 ),
                 format_html(
                     '<circle class="mark" cx="{}" cy="{}" r="3.5"/>',
-                    f"{x(line.points[-1][0]):.1f}",
-                    f"{y(line.points[-1][1]):.1f}",
+                    tenths(x(line.points[-1][0])),
+                    tenths(y(line.points[-1][1])),
                 ),
                 f"label {line.css_class}",
                 WIDTH - RIGHT + 10,
-                labels[index] + 4,
+                tenths(labels[index] + 4),
                 line.name,
             )
             for index, line in enumerate(lines)
@@ -101,8 +101,8 @@ def line_chart(
     ends = [days[0]] if len(days) == 1 else [days[0], days[-1]]
     dates = format_html_join(
         "",
-        '<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>',
-        [(x(day), HEIGHT - 8, f"{day:%d %b}") for day in ends],
+        '<text x="{}" y="{}" text-anchor="middle">{}</text>',
+        [(tenths(x(day)), HEIGHT - 8, f"{day:%d %b}") for day in ends],
     )
     return _svg(WIDTH, HEIGHT, title, description, format_html("{}{}{}", grid, dates, drawn))
 
@@ -122,9 +122,9 @@ def interval_bar(
 
     ends = format_html_join(
         "",
-        '<path class="interval" d="M{:.1f} {:.1f}l{} -4m{} 4l{} 4"/>',
+        '<path class="interval" d="M{} {}l{} -4m{} 4l{} 4"/>',
         [
-            (x(end), middle, step, -step, step)
+            (tenths(x(end)), middle, step, -step, step)
             for end, step in ((low, 4), (high, -4))
             if abs(end) > reach
         ],
@@ -136,11 +136,11 @@ def interval_bar(
         BAR_WIDTH / 2,
         BAR_HEIGHT,
         tone or "none",
-        f"{x(low):.1f}",
+        tenths(x(low)),
         middle,
-        f"{x(high):.1f}",
+        tenths(x(high)),
         ends,
-        f"{x(estimate):.1f}",
+        tenths(x(estimate)),
     )
     return _svg(BAR_WIDTH, BAR_HEIGHT, words, "", body, css_class="interval-bar")
 
@@ -166,6 +166,11 @@ def spread(positions: Sequence[float], *, gap: float) -> list[float]:
     return [position - max(overflow, 0.0) for position in moved]
 
 
+def tenths(value: float) -> str:
+    """Return a coordinate; `format_html` takes text only, so that it is formatted before."""
+    return f"{value:.1f}"
+
+
 def _band(line: Line, x, y) -> SafeString:
     if not line.band:
         return SafeString("")
@@ -176,9 +181,9 @@ def _band(line: Line, x, y) -> SafeString:
         low, high = line.band[0]
         return format_html(
             '<path class="interval" d="M{} {}V{}"/>',
-            f"{x(days[0]):.1f}",
-            f"{y(low):.1f}",
-            f"{y(high):.1f}",
+            tenths(x(days[0])),
+            tenths(y(low)),
+            tenths(y(high)),
         )
     return format_html('<polygon class="band" points="{}"/>', " ".join(upper + lower[::-1]))
 
