@@ -12,8 +12,9 @@ from math import isfinite
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 132, 12, 28
+# Small, so that its text is still read where the page is 390 px wide.
+WIDTH, HEIGHT = 380, 230
+LEFT, RIGHT, TOP, BOTTOM = 44, 118, 12, 28
 BAR_WIDTH, BAR_HEIGHT = 160, 20
 _ids = count(1)
 
@@ -104,7 +105,8 @@ def line_chart(
         '<text x="{}" y="{}" text-anchor="middle">{}</text>',
         [(tenths(x(day)), HEIGHT - 8, f"{day:%d %b}") for day in ends],
     )
-    return _svg(WIDTH, HEIGHT, title, description, format_html("{}{}{}", grid, dates, drawn))
+    body = format_html("{}{}{}", grid, dates, drawn)
+    return _svg(WIDTH, HEIGHT, title, description, body, css_class="line-chart")
 
 
 def interval_bar(

@@ -4,8 +4,9 @@ Effects are relative lifts.  A ratio metric enters with its delta-method varianc
 function here serves means, proportions and ratios alike.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, inf, sqrt
+from math import inf, sqrt
 
 import numpy as np
 from scipy import stats
@@ -15,6 +16,7 @@ from experiments.core.intervals import sequence_half_width, sequence_rho
 from experiments.core.moments import Floats, Kind, Moments
 
 MAX_LISTENERS = 10_000_000_000
+GRID = 201
 
 
 @dataclass(frozen=True)
@@ -132,18 +134,11 @@ def listeners_needed(
     _check_power(target_power)
     if effect == 0:
         raise ValueError("effect must differ from 0")
-    low, high = 4, 8
-    while power(baseline, design, high, effect) < target_power:
-        low, high = high, high * 2
-        if high > MAX_LISTENERS:
-            raise ValueError(f"an effect of {effect:.2%} would need more than 10 billion listeners")
-    while high - low > max(1, high // 1000):
-        middle = (low + high) // 2
-        if power(baseline, design, middle, effect) < target_power:
-            low = middle
-        else:
-            high = middle
-    return ceil(high)
+
+    def enough(n: int) -> bool:
+        return power(baseline, design, n, effect) >= target_power
+
+    return _smallest(enough, low=4, high=8)
 
 
 def plan_sequential(
@@ -157,11 +152,13 @@ def plan_sequential(
 ) -> int:
     """Return the listeners of both arms a sequence needs when it is tuned to that very number."""
     fixed = Design(alpha=alpha, weight_control=weight_control)
-    planned = listeners_needed(baseline, fixed, effect, target_power=target_power)
-    for _ in range(4):  # each round moves the plan by far less than the one before
-        design = Design(alpha, tuning_n=planned, looks=looks, weight_control=weight_control)
-        planned = listeners_needed(baseline, design, effect, target_power=target_power)
-    return planned
+    low = listeners_needed(baseline, fixed, effect, target_power=target_power)
+
+    def enough(n: int) -> bool:
+        design = Design(alpha, tuning_n=n, looks=looks, weight_control=weight_control)
+        return power(baseline, design, n, effect) >= target_power
+
+    return _smallest(enough, low=low, high=2 * low)
 
 
 def inflated_power(baseline: Baseline, design: Design, n: float, effect: float) -> float:
@@ -182,6 +179,21 @@ def inflated_detectable_effect(
     """Return the smallest lift that `inflated_power` finds, in closed form."""
     z = float(stats.norm.ppf(1 - design.alpha / 2) - stats.norm.ppf(1 - target_power))
     return _effect_at(baseline, z * _inflation(design, n), n, design.weight_control)
+
+
+def _smallest(enough: Callable[[int], bool], *, low: int, high: int) -> int:
+    """Return the smallest number that is `enough`, to a thousandth of it, doubling then halving."""
+    while not enough(high):
+        low, high = high, high * 2
+        if high > MAX_LISTENERS:
+            raise ValueError("the effect would need more than 10 billion listeners")
+    while high - low > max(1, high // 1000):
+        middle = (low + high) // 2
+        if enough(middle):
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _inflation(design: Design, n: float) -> float:
@@ -229,8 +241,8 @@ def _crossing_probability(drift: float, n: float, design: Design) -> float:
         high = min(bound, drift * time + 8 * sqrt(time))
         if high <= low:
             break
-        fresh = np.linspace(low, high, 301)
-        weights = np.full(301, fresh[1] - fresh[0])
+        fresh = np.linspace(low, high, GRID)
+        weights = np.full(GRID, fresh[1] - fresh[0])
         weights[[0, -1]] /= 2
         density = np.exp(-0.5 * ((fresh[:, None] - means[None, :]) / sd) ** 2) / (
             sd * sqrt(2 * np.pi)
