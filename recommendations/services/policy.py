@@ -177,7 +177,8 @@ def genre_entropy(scene: Scene) -> float | None:
     rows = scene.rows[scene.rows >= 0]
     if not len(rows):
         return None
-    counts = scene.catalogue.content.genres.weighted_sum(rows, np.ones(len(rows), np.float32))
+    genres = scene.catalogue.content.genres
+    counts = genres.weighted_sum(rows, np.ones(len(rows), np.float32)).values
     counts = counts[counts > 0]
     if len(counts) < 2:
         return 0.0 if len(counts) else None
