@@ -14,7 +14,7 @@ help: ## list the commands
 		while IFS='|' read -r name text; do printf '  make %-16s %s\n' "$$name" "$$text"; done
 
 run: install ## start everything: database, web, worker, schedule
-	@exec $(PY) -m musicrec.run
+	@exec $(PY) -u -m musicrec.run
 
 install: $(VENV)/.installed ## set up .venv with what running needs
 

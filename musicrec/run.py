@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -180,9 +179,9 @@ def serve(port: int) -> int:
     )
     console.print(f"[bold]http://127.0.0.1:{port}[/bold]   Ctrl-C stops everything")
     manager.loop()
-    return int(manager.returncode or 0)
+    interrupted = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # what was asked for is no error
+    return 0 if manager.returncode in interrupted else int(manager.returncode or 0)
 
 
 if __name__ == "__main__":
-    began = time.monotonic()
     sys.exit(main())
