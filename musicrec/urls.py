@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.views import AccountLoginView
 
@@ -12,7 +12,11 @@ urlpatterns = [
     path("", include("experiments.urls")),
     path("", include("recommendations.urls")),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", SpectacularRedocView.as_view(url_name="schema"), name="docs"),
+    path(
+        "docs",
+        SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html"),
+        name="docs",
+    ),
     # One way to log in: the limits on tries hold for the admin too.
     path("admin/login/", AccountLoginView.as_view(), name="admin-login"),
     path("admin/", admin.site.urls),
