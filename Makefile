@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test test-slow check lock bench clean
+.PHONY: help run install install-dev test test-slow check lock bench bench-bandits clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -56,6 +56,12 @@ lock: install-dev ## compile requirements*.txt again from pyproject.toml
 
 bench: install-dev ## measure scoring, requests, memory, training; prints machine and ratios
 	$(PY) -m benchmarks.main_job
+
+bench-bandits: install-dev ## measure the bandit's regret beside three libraries, and rewards a second
+	@test -x var/bench-bandits/bin/python || $(PYTHON) -m venv var/bench-bandits
+	@var/bench-bandits/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/requirements-bandits.txt
+	@var/bench-bandits/bin/python benchmarks/bandits.py
+	@$(PY) benchmarks/bandits_rewards.py
 
 clean: ## remove the virtual environment and everything under var/
 	rm -rf $(VENV) var
