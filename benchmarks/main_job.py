@@ -119,12 +119,12 @@ class Job:
             if fresh:
                 shutil.rmtree(folder, ignore_errors=True)
             self._main = Stand(folder)
+            self._main.prepare()
             if self._main.is_new:
                 self._fill(self._main)
         return self._main
 
     def _fill(self, stand: Stand) -> None:
-        stand.manage("migrate", "--verbosity", "0")
         if not self.is_real:
             self.say("loading the demo")
             self._import = stand.manage("load_demo")
@@ -211,9 +211,9 @@ class Job:
         archive = SHARED / "lastfm-2k" / "hetrec2011-lastfm-2k.zip"
         if archive.is_file():
             stand = Stand(self.folder / "lastfm-2k")
+            stand.prepare()
             if stand.is_new:
                 self.say("importing ../shared/data/lastfm-2k")
-                stand.manage("migrate", "--verbosity", "0")
                 stand.manage("import_lastfm", str(archive))
         else:
             stand = self._stand()

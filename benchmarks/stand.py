@@ -58,6 +58,11 @@ class Stand:
         }
         self._runs = 0
 
+    def prepare(self) -> None:
+        """Bring tables and static files to where a web process can start."""
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("collectstatic", "--no-input", "--verbosity", "0")
+
     def manage(self, *arguments: str) -> Finished:
         """Run ``manage.py`` with these arguments, in a process of its own."""
         return self.python(str(ROOT / "manage.py"), *arguments)
@@ -67,10 +72,6 @@ class Stand:
         self._runs += 1
         log = self.folder / f"run-{self._runs}.log"
         return run([sys.executable, *arguments], self.env, ROOT, log)
-
-    def model_folder(self) -> Path:
-        """Return the folder of the newest model."""
-        return max((self.folder / "models").glob("run-*"))
 
     @contextlib.contextmanager
     def web(self) -> Iterator[Web]:
