@@ -144,6 +144,9 @@ class Taste(models.Model):
         "recommendations.ModelVersion", null=True, on_delete=models.SET_NULL
     )
     vector = models.BinaryField(default=b"")
+    stated_at = models.DateTimeField(
+        null=True, help_text="when the stated preferences that were folded in were last set"
+    )
     n_feedback = models.PositiveIntegerField(default=0)
     preference_sum = models.FloatField(default=0)
     n_plays = models.PositiveIntegerField(default=0)

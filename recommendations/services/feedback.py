@@ -131,6 +131,6 @@ def _learn(taste: Taste, feedback: Feedback, track: Track, stage: state.Stage) -
     taste.n_skips += feedback.kind == Feedback.Kind.SKIP
     taste.last_seen_at = feedback.received_at
     preferences = getattr(feedback.listener, "preferences", None)
-    stated = tastes.stated_taste(preferences)
-    tastes.remember(taste, tastes.fold(history, stage, stated), stage)
+    vector = tastes.fold(history, stage, preferences)
+    tastes.remember(taste, vector, stage, preferences)
     taste.save(force_update=True)

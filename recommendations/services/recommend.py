@@ -123,7 +123,7 @@ def recommend(
     request_id = uuid.uuid4()
     stage = state.current()
     taste = tastes.read_taste(listener)
-    scene = set_scene(listener, taste, wishes, stage, at)
+    scene = set_scene(listener, taste, wishes, stage)
     decision = (
         policies.fixed(strategy)
         if strategy
@@ -186,14 +186,11 @@ def recommend(
     return Answer(recommendation, items)
 
 
-def set_scene(
-    listener: Listener, taste: Taste, wishes: Wishes, stage: Stage, at: datetime
-) -> Scene:
+def set_scene(listener: Listener, taste: Taste, wishes: Wishes, stage: Stage) -> Scene:
     """Return what a strategy ranks from."""
     preferences: Preferences | None = getattr(listener, "preferences", None)
     # The folded embedding starts from what was stated once and for all, not from a passing mood.
-    lasting = tastes.stated_taste(preferences)
-    known = tastes.known_taste(taste, stage, lasting, at)
+    known = tastes.known_taste(taste, stage, preferences)
     return Scene(
         stage=stage,
         history=known.history,

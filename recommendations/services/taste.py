@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from django.db.models import Count, Max, Q, Sum
@@ -17,6 +16,7 @@ from recommendations.core.interactions import preference_from_plays
 from recommendations.core.preference import EXPLICIT_KINDS
 from recommendations.core.visits import Session
 from recommendations.models import Feedback, Hidden, PlayCount, Taste
+from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.state import LoadedModel, Stage
 
 
@@ -25,15 +25,13 @@ class KnownTaste:
     """A taste, unpacked against a stage.
 
     Attributes:
-        history: what the listener responded to.
+        history: what the listener responded to, and tracks of the artists they named.
         rows: row in the catalogue of each track of the history, -1 where it is not active.
-        stated: what they say of themselves.
         vector: folded-in embedding for the stage's model, or None without one.
     """
 
     history: History
     rows: NDArray[np.intp]
-    stated: StatedTaste
     vector: NDArray[np.float32] | None
 
 
@@ -119,6 +117,36 @@ def hidden_of(listener: Listener) -> dict[str, dict[str, float | None]]:
     return hidden
 
 
+NAMED_ARTIST_PREFERENCE = 0.9
+TRACKS_PER_NAMED_ARTIST = 5
+
+
+def with_named_artists(
+    history: History, preferences: Preferences | None, catalogue: Catalogue
+) -> History:
+    """Return a history with the best-known tracks of the artists a listener named, as if liked.
+
+    So three names are enough for a personal list.  Those tracks were not heard (`heard_at` is
+    minus infinity) and may be recommended; once there is a response to one, that counts instead.
+    """
+    if preferences is None or not preferences.artists:
+        return history
+    named = [
+        rows[np.argsort(-catalogue.popularity[rows], kind="stable")[:TRACKS_PER_NAMED_ARTIST]]
+        for artist in preferences.artists
+        if len(rows := catalogue.rows_of_artist(artist))
+    ]
+    if not named:
+        return history
+    tracks = np.setdiff1d(catalogue.pks[np.concatenate(named)], history.tracks)
+    stated = History.build(
+        tracks,
+        np.full(len(tracks), NAMED_ARTIST_PREFERENCE),
+        np.full(len(tracks), -np.inf),
+    )
+    return History(np.concatenate([stated.records, history.records]))
+
+
 def stated_taste(
     preferences: Preferences | None, *, mood: tuple[float, float] | None = None
 ) -> StatedTaste:
@@ -131,10 +159,14 @@ def stated_taste(
     return StatedTaste(tuple(preferences.genres), preferences.energy, mood)
 
 
-def fold(history: History, stage: Stage, stated: StatedTaste) -> NDArray[np.float32] | None:
+def fold(
+    history: History, stage: Stage, preferences: Preferences | None
+) -> NDArray[np.float32] | None:
     """Return the listener's embedding, tracks held fixed; None without a model."""
     if stage.loaded is None:
         return None
+    stated = stated_taste(preferences)
+    history = with_named_artists(history, preferences, stage.catalogue)
     rows = model_rows(history, stage.loaded, stage)
     known = rows >= 0
     return stage.loaded.model.fold_in(rows[known], history.preferences[known], stated)
@@ -151,25 +183,40 @@ def session_of(taste: Taste) -> Session:
     return Session(**taste.session) if taste.session else Session()
 
 
-def remember(taste: Taste, vector: NDArray[np.float32] | None, stage: Stage) -> None:
+def remember(
+    taste: Taste,
+    vector: NDArray[np.float32] | None,
+    stage: Stage,
+    preferences: Preferences | None,
+) -> None:
     """Put a folded embedding into a taste, not saved."""
+    taste.stated_at = preferences.updated_at if preferences else None
     taste.vector = b"" if vector is None else vector.astype("<f4").tobytes()
     taste.model_version_id = stage.loaded.version if stage.loaded and vector is not None else None
 
 
-def known_taste(taste: Taste, stage: Stage, stated: StatedTaste, now: datetime) -> KnownTaste:
-    """Unpack a taste; folds it again, and keeps that, where another model serves by now."""
+def known_taste(taste: Taste, stage: Stage, preferences: Preferences | None) -> KnownTaste:
+    """Unpack a taste; folds it again, and keeps that, where model or preferences are others."""
     history = History.from_bytes(taste.history)
+    stated_at = preferences.updated_at if preferences else None
     vector: NDArray[np.float32] | None
-    if stage.loaded and taste.model_version_id == stage.loaded.version and taste.vector:
+    if (
+        stage.loaded
+        and taste.vector
+        and taste.model_version_id == stage.loaded.version
+        and taste.stated_at == stated_at
+    ):
         vector = np.frombuffer(taste.vector, "<f4")
     else:
-        vector = fold(history, stage, stated)
+        vector = fold(history, stage, preferences)
         if vector is not None:
             seen = taste.updated_at
-            remember(taste, vector, stage)
+            remember(taste, vector, stage, preferences)
             # Not if a response has come in between: it has folded the taste itself.
             Taste.objects.filter(pk=taste.pk, updated_at=seen).update(
-                vector=taste.vector, model_version=taste.model_version_id
+                vector=taste.vector,
+                model_version=taste.model_version_id,
+                stated_at=stated_at,
             )
-    return KnownTaste(history, stage.catalogue.rows_of(history.tracks), stated, vector)
+    history = with_named_artists(history, preferences, stage.catalogue)
+    return KnownTaste(history, stage.catalogue.rows_of(history.tracks), vector)

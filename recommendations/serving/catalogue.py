@@ -60,6 +60,24 @@ class Catalogue:
         """Return the name of a track's artist."""
         return self.artist_names[self.artist_rows[row]]
 
+    @cached_property
+    def _artist_row(self) -> dict[str, int]:
+        return {name.casefold(): row for row, name in enumerate(self.artist_names)}
+
+    @cached_property
+    def _tracks_by_artist(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        order = np.argsort(self.artist_rows, kind="stable")
+        bounds = np.searchsorted(self.artist_rows[order], np.arange(len(self.artist_names) + 1))
+        return order, bounds
+
+    def rows_of_artist(self, name: str) -> NDArray[np.intp]:
+        """Return the rows of an artist's tracks, whatever the case of the name; none if unknown."""
+        artist = self._artist_row.get(name.casefold())
+        if artist is None:
+            return np.empty(0, np.intp)
+        order, bounds = self._tracks_by_artist
+        return order[bounds[artist] : bounds[artist + 1]]
+
     def genres_of(self, row: int) -> list[str]:
         """Return a track's genres."""
         columns, _ = self.content.genres.row(row)

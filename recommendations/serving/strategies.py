@@ -257,7 +257,8 @@ def because_of_history(scene: Scene, row: int) -> str | None:
     model_row = int(loaded.model_rows[row])
     evidence = loaded.model.nearest_rated(listener, model_row, limit=2)
     named = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in evidence]
-    return "because " + " and ".join(named) if named else None
+    # Two tracks of one named artist make one reason.
+    return "because " + " and ".join(dict.fromkeys(named)) if named else None
 
 
 def _response_in_words(scene: Scene, row: int) -> str:
@@ -267,6 +268,8 @@ def _response_in_words(scene: Scene, row: int) -> str:
         rating = scene.history.ratings[place[0]]
         if not np.isnan(rating):
             return f"you rated {name} {rating:.0f}"
+        if np.isneginf(scene.history.records["heard_at"][place[0]]):
+            return f"you named {scene.catalogue.artist(row)}"
         if scene.history.records["explicit"][place[0]]:
             return f"you like {name}"
     return f"you play {name}"
