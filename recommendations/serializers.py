@@ -160,3 +160,13 @@ class RecordedSerializer(serializers.Serializer):
     kind = serializers.CharField()
     preference = serializers.FloatField(help_text="what the response says, 0 to 1")
     duplicate = serializers.BooleanField(help_text="the event was known already")
+
+
+class SimilarTrackSerializer(serializers.Serializer):
+    """A track like another."""
+
+    track_id = serializers.CharField()
+    track_name = serializers.CharField()
+    artist = serializers.CharField()
+    similarity = serializers.FloatField(help_text="comparable within one answer; higher is nearer")
+    source = serializers.ChoiceField(choices=["listening", "content"])
