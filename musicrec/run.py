@@ -20,6 +20,8 @@ from rich.console import Console
 ROOT = Path(__file__).resolve().parent.parent
 console = Console()
 
+N_SIMULATED = 40
+
 
 class CannotStart(Exception):
     """Something that only the person at the keyboard can mend; the message says how."""
@@ -127,6 +129,30 @@ def prepare(port: int) -> None:
         command = [sys.executable, str(ROOT / "manage.py"), "train", "--trigger", "first"]
         if subprocess.run(command, check=False).returncode:  # noqa: S603 (our own command)
             console.print("The training failed; lists come from content and trends meanwhile.")
+        else:
+            simulate_demo()
+
+
+def simulate_demo() -> None:
+    """Let some of the demo's listeners use the system for a week, so that no page is empty."""
+    from django.utils import timezone
+
+    from accounts.models import Listener
+    from recommendations.services.demo import demo_world
+    from recommendations.simulation import simulate
+
+    listeners = Listener.objects.filter(external_id__startswith="demo-listener-").order_by("pk")
+    if not listeners:
+        return
+    with console.status("Simulating a week of listening for the demo") as status:
+        report = simulate(
+            listeners[:N_SIMULATED],
+            days=7,
+            ends_at=timezone.now(),
+            world=demo_world(),
+            progress=lambda share: status.update(f"Simulating a week of listening: {share:.0%}"),
+        )
+    console.print(f"Simulated a week: {report.slates:,} lists and {report.responses:,} responses.")
 
 
 def first_logins() -> list[str]:

@@ -74,6 +74,11 @@ def load_demo(*, at: datetime, n_listeners: int = N_LISTENERS, seed: int = SEED)
     return DemoReport(len(catalogue), len(listeners), len(events))
 
 
+def demo_world() -> World:
+    """Return the world that the demo's listeners come from."""
+    return simulated_world(read_catalogue(0), n_listeners=N_LISTENERS, seed=SEED)
+
+
 def simulated_world(catalogue: Catalogue, *, n_listeners: int, seed: int) -> World:
     """Return a world of listeners for a catalogue."""
     hot = catalogue.content.genres
