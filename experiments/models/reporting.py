@@ -156,9 +156,18 @@ class RollUp(models.Model):
 
 
 class RollUpStep(models.Model):
-    """One metric of one phase, or (without a metric) the judgement that ends the phase's part."""
+    """One piece of a pass: a phase's exposures, one of its metrics, or the judgement at its end."""
 
     MAX_ATTEMPTS = 3
+
+    class Kind(models.TextChoices):
+        """What is to be done."""
+
+        COUNT = "count"
+        METRIC = "metric"
+        JUDGE = "judge"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.METRIC)
 
     roll_up = models.ForeignKey(RollUp, on_delete=models.CASCADE, related_name="steps")
     phase = models.ForeignKey(Phase, on_delete=models.CASCADE)

@@ -2,7 +2,8 @@
 
 import time
 from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q, QuerySet, Sum
@@ -71,11 +72,17 @@ def _open_roll_up(at: datetime) -> RollUp:
             metrics = {metric.key: metric for metric in Metric.objects.all()}
             steps = []
             for phase in Phase.objects.measured_at(at):
-                for key in phase.metric_roles:
-                    if key in metrics:
-                        steps.append(RollUpStep(roll_up=created, phase=phase, metric=metrics[key]))
-                steps.append(RollUpStep(roll_up=created, phase=phase, metric=None))
-            RollUpStep.objects.bulk_create(steps)
+                steps.append((phase, RollUpStep.Kind.COUNT, None))
+                steps += [
+                    (phase, RollUpStep.Kind.METRIC, metrics[key])
+                    for key in phase.metric_roles
+                    if key in metrics
+                ]
+                steps.append((phase, RollUpStep.Kind.JUDGE, None))
+            RollUpStep.objects.bulk_create(
+                RollUpStep(roll_up=created, phase=phase, kind=kind, metric=metric)
+                for phase, kind, metric in steps
+            )
     except IntegrityError:  # another process opened one in the meantime
         return RollUp.objects.get(finished_at=None)
     return created
@@ -106,27 +113,20 @@ def _run_step(step_id: int) -> None:
     if step is None:
         return
     began = time.monotonic()
-    if step.metric is not None:
-        roll_up_metric(step.phase, step.metric, as_of=step.roll_up.as_of)
+    as_of = step.roll_up.as_of
+    if step.kind == RollUpStep.Kind.COUNT:
+        count_exposures(step.phase, as_of=as_of)
+    elif step.kind == RollUpStep.Kind.METRIC:
+        roll_up_metric(step.phase, step.metric, as_of=as_of)
     else:
-        count_exposures(step.phase)
-        judge_phase(step.phase, at=step.roll_up.as_of)
+        judge_phase(step.phase, at=as_of)
     seconds = time.monotonic() - began
     RollUpStep.objects.filter(pk=step_id).update(finished_at=step.roll_up.as_of, seconds=seconds)
 
 
-_EXPOSED = """
-SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment, count(*)
-FROM experiments_exposure
-WHERE phase_id = %(phase)s AND exposed_at <= %(until)s
-GROUP BY 1, 2, 3
-"""
-
 # One pass, no join: the columns repeat what the exposure says.
-_SUMS = """
-SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment,
-       sum(m), sum(d), sum(pm), sum(pd), sum(m * m), sum(m * d), sum(m * pm), sum(m * pd),
-       sum(d * d), sum(d * pm), sum(d * pd), sum(pm * pm), sum(pm * pd), sum(pd * pd)
+_GROUPS = """
+SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment, count(*), {sums}
 FROM (
     SELECT variant_id, exposed_at, segment,
            least(numerator, %(cap_m)s) AS m, least(denominator, %(cap_d)s) AS d,
@@ -136,17 +136,21 @@ FROM (
 ) AS t
 GROUP BY 1, 2, 3
 """
+_FACTORS = {
+    name: " * ".join(name.removeprefix("sum_").split("_")) for name in COLUMNS if name != "n"
+}
+# Where the denominator is structural, only what does not contain it has to be summed.
+_NUMERATOR_COLUMNS = ("sum_m", "sum_pm", "sum_m_m", "sum_m_pm", "sum_pm_pm")
+
+
+def _percentile(column: str) -> str:
+    return (
+        f"percentile_cont(%(share)s) WITHIN GROUP (ORDER BY {column}) FILTER (WHERE {column} > 0)"
+    )
+
 
 _CAPS = """
-SELECT percentile_cont(%(share)s) WITHIN GROUP (ORDER BY numerator)
-           FILTER (WHERE numerator > 0),
-       percentile_cont(%(share)s) WITHIN GROUP (ORDER BY denominator)
-           FILTER (WHERE denominator > 0),
-       percentile_cont(%(share)s) WITHIN GROUP (ORDER BY pre_numerator)
-           FILTER (WHERE pre_numerator > 0),
-       percentile_cont(%(share)s) WITHIN GROUP (ORDER BY pre_denominator)
-           FILTER (WHERE pre_denominator > 0)
-FROM experiments_listenertotal
+SELECT {percentiles} FROM experiments_listenertotal
 WHERE phase_id = %(phase)s AND metric_id = %(metric)s AND exposed_at <= %(until)s
 """
 
@@ -194,30 +198,56 @@ def cohort_sums(
 ) -> dict[tuple[int, date, str], dict[str, float]]:
     """Return the sums of a metric by (variant id, day of exposure, segment).
 
-    Listeners without a row did nothing that counts: they add to `n`, and to the sums of a
-    denominator that does not depend on what they did.
+    Listeners without a row did nothing that counts: they add to `n`, which comes from the counts
+    of exposures, and to the sums of a denominator that does not depend on what they did.  Of a
+    metric for mature listeners only, the days whose last listener's window is over count.
     """
+    counts = ExposureCount.objects.filter(phase=phase)
     until = as_of
     if metric.mature_only and metric.window_hours is not None:
-        until = as_of - timedelta(hours=metric.window_hours)
+        mature = (as_of - timedelta(hours=metric.window_hours)).date()
+        counts = counts.filter(exposed_on__lt=mature)
+        until = datetime.combine(mature, datetime.min.time(), tzinfo=UTC)
+    is_structural = metric.denominator in (LISTENERS, OBSERVED_DAYS)
+    names = _NUMERATOR_COLUMNS if is_structural else COLUMNS[1:]
     given = {"phase": phase.pk, "metric": metric.pk, "until": until}
+    found: dict[tuple[int, date, str], dict[str, float]] = {
+        (row.variant_id, row.exposed_on, row.segment): {
+            "n": row.n,
+            **dict.fromkeys(COLUMNS[1:], 0.0),
+        }
+        for row in counts
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_EXPOSED, given)
-        counts = {tuple(row[:3]): row[3] for row in cursor.fetchall()}
-        caps: list[float | None] = [None] * 4
-        if metric.cap_percentile is not None:
-            cursor.execute(_CAPS, given | {"share": metric.cap_percentile / 100})
-            caps = list(cursor.fetchone())
-        names = ("cap_m", "cap_d", "cap_pm", "cap_pd")
-        cursor.execute(_SUMS, given | dict(zip(names, caps, strict=True)))
-        sums = {tuple(row[:3]): [float(value) for value in row[3:]] for row in cursor.fetchall()}
-    found = {}
-    for cohort, n in counts.items():
-        values = dict(zip(COLUMNS[1:], sums.get(cohort, [0.0] * 14), strict=True))
-        if (days := _structural_denominator(phase, metric, cohort[1], as_of)) is not None:
-            _set_denominator(values, n, days)
-        found[cohort] = {"n": n, **values}
+        caps = _caps(cursor, metric, given, numerators_only=is_structural)
+        sums = ", ".join(f"sum({_FACTORS[name]})" for name in names)
+        cursor.execute(_GROUPS.format(sums=sums), given | caps)
+        for variant_id, day, segment, n_rows, *values in cursor.fetchall():
+            cohort = found.setdefault(
+                (variant_id, day, segment), {"n": 0, **dict.fromkeys(COLUMNS[1:], 0.0)}
+            )
+            # Somebody may have been exposed since the exposures were counted.
+            cohort["n"] = max(cohort["n"], n_rows)
+            cohort |= {name: float(value) for name, value in zip(names, values, strict=True)}
+    for (_, day, _), cohort in found.items():
+        if (days := _structural_denominator(phase, metric, day, as_of)) is not None:
+            _set_denominator(cohort, int(cohort["n"]), days)
     return found
+
+
+def _caps(
+    cursor: Any, metric: Metric, given: dict[str, Any], *, numerators_only: bool
+) -> dict[str, float | None]:
+    """Return the values at the metric's percentile, None for a column that has none."""
+    caps: dict[str, float | None] = dict.fromkeys(("cap_m", "cap_d", "cap_pm", "cap_pd"))
+    if metric.cap_percentile is None:
+        return caps
+    columns = {"cap_m": "numerator", "cap_pm": "pre_numerator"}
+    if not numerators_only:
+        columns |= {"cap_d": "denominator", "cap_pd": "pre_denominator"}
+    query = _CAPS.format(percentiles=", ".join(map(_percentile, columns.values())))
+    cursor.execute(query, given | {"share": metric.cap_percentile / 100})
+    return caps | dict(zip(columns, cursor.fetchone(), strict=True))
 
 
 def _structural_denominator(
@@ -254,15 +284,15 @@ SELECT variant_id, (exposed_at AT TIME ZONE 'UTC')::date, segment, count(*),
        count(*) FILTER (WHERE fallback), count(*) FILTER (WHERE multiple),
        count(*) FILTER (WHERE l.is_simulated)
 FROM experiments_exposure e LEFT JOIN accounts_listener l ON l.id = e.listener_id
-WHERE phase_id = %s
+WHERE phase_id = %s AND exposed_at <= %s
 GROUP BY 1, 2, 3
 """
 
 
-def count_exposures(phase: Phase) -> None:
+def count_exposures(phase: Phase, *, as_of: datetime) -> None:
     """Replace the phase's counts of exposures."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, [phase.pk])
+        cursor.execute(_COUNTS, [phase.pk, as_of])
         rows = cursor.fetchall()
     ExposureCount.objects.filter(phase=phase).delete()
     ExposureCount.objects.bulk_create(
@@ -280,6 +310,7 @@ def count_exposures(phase: Phase) -> None:
     )
 
 
+@transaction.atomic
 def judge_phase(phase: Phase, *, at: datetime) -> Verdict | None:
     """Judge the phase by its newest sums, keep the verdict, and act where it says to act.
 
