@@ -25,6 +25,7 @@ from recommendations.services.imports.reading import (
     Reject,
     Rejects,
     copy_rows,
+    create_stage,
     quiet,
     read_rows,
     text,
@@ -66,11 +67,10 @@ def import_lastfm(
         source = _Archive(archive, rejects, progress)
         with connection.cursor() as cursor:
             genres = source.genres()
-            cursor.execute(f"CREATE TEMPORARY TABLE stage ({_STAGE}) ON COMMIT DROP")
+            create_stage(cursor, _STAGE)
             columns = ("line", *COLUMNS, *AUDIO_FEATURES)
             copy_rows(cursor, "stage", columns, source.artists(genres))
             tracks = load_staged_tracks(cursor)
-            cursor.execute("DROP TABLE stage, wanted")
             stage_listens(cursor, source.listens())
             return tracks, load_staged_listens(cursor, rejects, simulated=False)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from django.db import connection, transaction
 from django.utils import timezone
 
+from recommendations.services.catalogue import touch_catalogue
 from recommendations.services.imports.reading import (
     BadRow,
     ImportRefused,
@@ -15,6 +16,7 @@ from recommendations.services.imports.reading import (
     Reject,
     Rejects,
     copy_rows,
+    create_stage,
     open_text,
     quiet,
     read_rows,
@@ -62,7 +64,7 @@ def import_listens(
 
 def stage_listens(cursor, rows: Iterator[tuple[object, ...]]) -> None:
     """Fill the temporary table ``stage`` with (line, user, track, plays, rating, time)."""
-    cursor.execute(f"CREATE TEMPORARY TABLE stage ({_STAGE}) ON COMMIT DROP")
+    create_stage(cursor, _STAGE)
     columns = ("line", "user_id", "track_id", "plays", "rating", "listened_at")
     copy_rows(cursor, "stage", columns, rows)
 
@@ -133,6 +135,8 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
     cursor.execute(
         "DELETE FROM recommendations_taste WHERE listener_id = ANY(%s)", [changed_listeners]
     )
+    if counts:
+        touch_catalogue()  # how well known each track is has changed
     created = sum(is_new for _, is_new in counts) + len(ratings)
     changed = sum(not is_new for _, is_new in counts)
     return ImportReport("listens", created, changed, max(0, total - created - changed))
@@ -142,6 +146,7 @@ def _parsed(
     rows: Iterator[tuple[int, dict[str, str]]], source: str, rejects: Rejects
 ) -> Iterator[tuple[object, ...]]:
     """Yield staged rows; what cannot be one goes to `rejects`."""
+    now = timezone.now()
     for line, cells in rows:
         if "plays" not in cells and "rating" not in cells:
             raise ImportRefused(f"{source}, line 1: neither 'plays' nor 'rating' is a column.")
@@ -156,19 +161,22 @@ def _parsed(
                 text(cells, "track_id", longest=128),
                 plays,
                 rating,
-                _time(cells.get("listened_at", "")),
+                _time(cells.get("listened_at", ""), now),
             )
         except BadRow as error:
             rejects.add(Reject(line, str(error), list(cells.values())))
 
 
-def _time(cell: str) -> str | None:
+def _time(cell: str, now: datetime) -> str | None:
     if not cell:
         return None
     try:
         moment = datetime.fromisoformat(cell)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadRow(f"listened_at is no ISO 8601 time: {cell[:50]!r}") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    if moment > now:
+        raise BadRow(f"listened_at lies in the future: {cell[:50]}")
     return moment.isoformat()

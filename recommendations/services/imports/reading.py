@@ -42,7 +42,10 @@ class Rejects:
     """The rows that were not loaded, written to `path` as they come.
 
     The file has the columns ``line``, ``reason`` and then the row's own; it exists only if there
-    is a reject.  The first few are kept to be shown.
+    is a reject, one of an earlier import is removed.  The first few are kept to be shown.
+
+    Raises:
+        ImportRefused: the file cannot be written.
     """
 
     source: str
@@ -55,6 +58,10 @@ class Rejects:
     SHOWN = 20
 
     def __enter__(self) -> Self:
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -71,15 +78,26 @@ class Rejects:
             raise ImportRefused(
                 f"{self.source}, line {reject.line}: {reject.reason}. Nothing was changed."
             )
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # A rejected row keeps its bytes, whatever they are.
-            self._file = self.path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-            csv.writer(self._file).writerow(["line", "reason", "row"])
-        csv.writer(self._file).writerow([reject.line, reject.reason, *reject.cells])
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                # A rejected row keeps its bytes, whatever they are.
+                self._file = self.path.open(
+                    "w", encoding="utf-8", errors="surrogateescape", newline=""
+                )
+                csv.writer(self._file).writerow(["line", "reason", "row"])
+            csv.writer(self._file).writerow([reject.line, reject.reason, *reject.cells])
+        except OSError as error:
+            raise self._unwritable(error) from error
         self.count += 1
         if len(self.first) < self.SHOWN:
             self.first.append(reject)
+
+    def _unwritable(self, error: OSError) -> ImportRefused:
+        return ImportRefused(
+            f"The file of rejected rows {self.path} cannot be written: {error.strerror}. "
+            "Nothing was changed."
+        )
 
 
 class CountingFile(io.RawIOBase):
@@ -154,18 +172,19 @@ def read_rows(
             )
         places = {name: header.index(name) for name in known if name in header}
         while True:
+            line = reader.line_num + 1  # where the row begins; a quoted one may span several
             try:
                 cells = next(reader)
             except csv.Error as error:
-                rejects.add(Reject(reader.line_num, f"not CSV: {error}", []))
+                rejects.add(Reject(line, f"not CSV: {error}", []))
                 continue
             if not cells:
                 continue
             fault = _fault_of(cells, len(header))
             if fault:
-                rejects.add(Reject(reader.line_num, fault, cells))
+                rejects.add(Reject(line, fault, cells))
             else:
-                yield reader.line_num, {name: cells[i].strip() for name, i in places.items()}
+                yield line, {name: cells[i].strip() for name, i in places.items()}
     except StopIteration:
         return
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
@@ -208,6 +227,8 @@ def number(cells: dict[str, str], column: str, low: float, high: float) -> float
     if not value:
         return None
     try:
+        if "_" in value:  # a digit separator in Python alone
+            raise ValueError
         result = float(value)
     except ValueError:
         raise BadRow(f"{column} is no number: {value[:50]!r}") from None
@@ -228,6 +249,12 @@ def whole(cells: dict[str, str], column: str, low: int, high: int) -> int | None
     if result != int(result):
         raise BadRow(f"{column} is {cells[column][:50]}, not a whole number")
     return int(result)
+
+
+def create_stage(cursor, columns: str) -> None:
+    """Create the temporary table ``stage``; it lasts until the transaction ends or the next one."""
+    cursor.execute("DROP TABLE IF EXISTS pg_temp.stage")
+    cursor.execute(f"CREATE TEMPORARY TABLE stage ({columns}) ON COMMIT DROP")
 
 
 def copy_rows(cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

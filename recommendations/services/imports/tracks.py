@@ -16,6 +16,7 @@ from recommendations.services.imports.reading import (
     Reject,
     Rejects,
     copy_rows,
+    create_stage,
     number,
     open_text,
     quiet,
@@ -71,7 +72,7 @@ def import_tracks(path: Path, *, rejects: Rejects, progress: Progress = quiet) -
             known=(*COLUMNS, *AUDIO_FEATURES),
             rejects=rejects,
         )
-        cursor.execute(f"CREATE TEMPORARY TABLE stage ({_STAGE}) ON COMMIT DROP")
+        create_stage(cursor, _STAGE)
         columns = ("line", *COLUMNS, *AUDIO_FEATURES)
         copy_rows(cursor, "stage", columns, _parsed(rows, rejects))
         return load_staged_tracks(cursor)
@@ -109,6 +110,7 @@ def load_staged_tracks(cursor) -> ImportReport:
         [timezone.now()] * 2,
     )
     touched = dict(cursor.fetchall())
+    cursor.execute("DROP TABLE IF EXISTS pg_temp.wanted")
     cursor.execute(
         """
         CREATE TEMPORARY TABLE wanted ON COMMIT DROP AS

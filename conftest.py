@@ -1,0 +1,78 @@
+"""What every test needs: processes that remember nothing, and rows that other connections see."""
+
+import os
+from urllib.parse import urlsplit
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    """Forget what this process holds of a database that another test rolled back."""
+    from bandits import live
+    from recommendations.serving import state
+
+    state.forget()
+    live.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_calls_counted(request):
+    """Forget how often tests before this one called; each worker has a Redis database to itself."""
+    if request.node.get_closest_marker("django_db") or "committed" in request.fixturenames:
+        import redis
+        from django.conf import settings
+
+        with redis.Redis.from_url(settings.REDIS_URL) as client:
+            client.flushdb()
+
+
+@pytest.fixture
+def committed(django_db_setup, django_db_blocker):
+    """A database whose rows other connections, threads and processes see; emptied afterwards.
+
+    A transactional test would flush the database, and with it what migrations wrote.
+    """
+    from django.db import connection
+
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            before = {table: _count(cursor, table) for table in _tables(cursor)}
+        yield
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")  # in any order
+            for table, n in before.items():
+                if not n:
+                    cursor.execute(f'DELETE FROM "{table}"')  # noqa: S608 (a table of ours)
+            cursor.execute("SET session_replication_role = DEFAULT")
+            after = {table: _count(cursor, table) for table in before}
+        connection.close()
+    assert after == before, "the test left rows among those that migrations wrote"
+
+
+@pytest.fixture
+def child_environment(settings):
+    """The environment of a child process that works on this test's database and folders."""
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "musicrec.test_settings",
+        "DATABASE_URL": urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl(),
+        "REDIS_URL": settings.REDIS_URL,
+        "MUSICREC_MODELS": str(settings.MODELS_DIR),
+        "MUSICREC_VAR": str(settings.VAR_DIR),
+        "OMP_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _tables(cursor):
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return [table for (table,) in cursor.fetchall()]
+
+
+def _count(cursor, table):
+    cursor.execute(f'SELECT count(*) FROM "{table}"')  # noqa: S608 (a table of ours)
+    return cursor.fetchone()[0]
