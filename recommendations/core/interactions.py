@@ -77,6 +77,10 @@ class Interactions:
         A pair given more than once keeps its last occurrence.
         """
         n = len(user_rows)
+        given = {"preference": preference, "rating": rating, "time": time, "weight": weight}
+        for name, column in {"track_rows": track_rows, **given}.items():
+            if column is not None and len(column) != n:
+                raise ValueError(f"{name} has {len(column)} values for {n} user_rows")
         ratings = np.full(n, np.nan) if rating is None else np.asarray(rating, float)
         if preference is None:
             preference = np.where(np.isnan(ratings), 1.0, (ratings - 1) / 4)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommendations.core.arrays import AnyRows, Doubles, Floats, SparseRows, Table, top_k
+from recommendations.core.arrays import AnyRows, Floats, SparseRows, Table, top_k
 
 _BLOCK = 1024  # target tracks whose dense weights exist at once
 
@@ -151,6 +151,6 @@ def similar_tracks(
     return rows, scores[rows]
 
 
-def shrunk_popularity(counts: NDArray[np.integer], n_users: int) -> Doubles:
-    """Return log((count + 1) / (n_users + 2)) per track: the log of the smoothed share."""
-    return np.log((np.asarray(counts, np.float64) + 1) / (n_users + 2))
+def log_popularity(counts: NDArray[np.integer], n_users: int) -> Floats:
+    """Return the log of the smoothed share of listeners, (count + 1) / (n_users + 2), per track."""
+    return np.log((np.asarray(counts) + 1) / (n_users + 2)).astype(np.float32)

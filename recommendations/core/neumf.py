@@ -49,8 +49,8 @@ class NeuMF:
             folded in, shape (n_tracks, hidden).
         layers: further layers as (weights, bias), each followed by a ReLU.
         output: fusion layer's weights for the last hidden layer.
-        rating: weights of the rating head: last hidden layer, then (factorization branch,
-            listener's mean, track's mean), then a constant.
+        rating: weights of the rating head: last hidden layer, then (pooled history's dot
+            product and bias, listener's mean, track's mean), then a constant.
         item_mean: each track's shrunk mean preference, shape (n_tracks,).
         mean_preference: overall mean preference.
     """
@@ -143,7 +143,10 @@ class NeuMF:
         Uncalibrated; see `core.calibration`.
         """
         *from_hidden, to_factor, to_user, to_item, constant = self.rating
-        ratings = to_factor * self.factor_scores(user_vector, rows)
+        dim = len(self.fold_in.gram)
+        pooled = self.weighted_factors(user_vector)[dim:]
+        tail = self.item_factors[rows, dim:].astype(np.float32)
+        ratings = to_factor * (tail @ pooled + self.item_bias[rows])
         ratings += to_item * self.item_mean[rows] + to_user * user_vector[-1] + constant
         for here, hidden in self._last_hidden(user_vector, rows):
             ratings[here] += hidden @ np.asarray(from_hidden, np.float32)

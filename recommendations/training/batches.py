@@ -10,7 +10,7 @@ listener did respond to are masked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -40,16 +40,21 @@ class BatchConfig:
 
     Attributes:
         users_per_batch: listeners in one step.
-        negatives: tracks drawn as negatives for each step.
+        negatives: tracks drawn as negatives for each step while the perceptron takes part.
+        negatives_without_perceptron: the same, while a step is a mere matrix product.
         target_share: share of a history to be predicted, at least one track.
         max_history: the most tracks of a history that are used at once.
     """
 
-    users_per_batch: int = 128
-    negatives: int = 1024
-    pretrain_negatives: int = 4096
-    target_share: float = 0.2
+    users_per_batch: int = 64
+    negatives: int = 256
+    negatives_without_perceptron: int = 4096
+    target_share: float = 0.5
     max_history: int = 1000
+
+    def without_perceptron(self) -> BatchConfig:
+        """Return the settings while the perceptron does not take part."""
+        return replace(self, negatives=self.negatives_without_perceptron)
 
 
 def batches(

@@ -31,12 +31,14 @@ class NetworkConfig:
         layers: widths of the hidden layers.
         dropout: rate after each hidden layer.
         l2: penalty per sample on the embeddings that the sample touches.
+        fusion: weight of the factorization's score (about 0 to 1) while the rest is learned.
     """
 
     history_dim: int = 64
     layers: tuple[int, ...] = (32, 16)
     dropout: float = 0.1
-    l2: float = 1e-4
+    l2: float = 1e-3
+    fusion: float = 12.0
 
 
 class Network(keras.Model):
@@ -50,6 +52,7 @@ class Network(keras.Model):
         fold_in: FoldIn,
         content: sparse.csr_matrix,
         item_mean: np.ndarray,
+        log_popularity: np.ndarray,
         config: NetworkConfig,
         seed: int,
     ) -> None:
@@ -72,11 +75,10 @@ class Network(keras.Model):
         self.history_projection = table(
             "history_projection", (n_features, config.history_dim), 0.01
         )
-        self.fusion = self.add_weight(
-            shape=(dim,), initializer=keras.initializers.Constant(12.0), name="fusion"
-        )
         self.item_bias = self.add_weight(
-            shape=(n_tracks,), initializer=keras.initializers.Zeros(), name="item_bias"
+            shape=(n_tracks,),
+            initializer=keras.initializers.Zeros(),
+            name="item_bias",
         )
         widths = config.layers
         user_dim = dim + config.history_dim + 2
@@ -155,23 +157,26 @@ class Network(keras.Model):
             preferences, both (n_pairs,).
         """
         dim = self.factors.shape[1]
-        own = users[:, :dim] * self.fusion
         block_items, pair_items = self.item_inputs(block_rows), self.item_inputs(pair_rows)
         pooled = users[:, dim:-2]
         bias = self.item_bias
-        block_factor = tf.matmul(own, tf.gather(self.factors, block_rows), transpose_b=True)
+        block_factor = tf.matmul(pooled, block_items, transpose_b=True)
         block_factor += tf.gather(bias, block_rows)
-        block_factor += tf.matmul(pooled, block_items, transpose_b=True)
-        pair_factor = tf.reduce_sum(
+        own = self.config.fusion * users[:, :dim]
+        block_logits = block_factor + tf.matmul(
+            own, tf.gather(self.factors, block_rows), transpose_b=True
+        )
+        pair_factor = tf.reduce_sum(tf.gather(pooled, pair_owner) * pair_items, axis=1)
+        pair_factor += tf.gather(bias, pair_rows)
+        pair_logits = pair_factor + tf.reduce_sum(
             tf.gather(own, pair_owner) * tf.gather(self.factors, pair_rows), axis=1
-        ) + tf.gather(bias, pair_rows)
-        pair_factor += tf.reduce_sum(tf.gather(pooled, pair_owner) * pair_items, axis=1)
+        )
         width = self.config.layers[-1]
         to_factor, to_user, to_item, constant = tf.unstack(self.rating_kernel[width:])
         rating = to_factor * pair_factor + to_user * tf.gather(users[:, -1], pair_owner)
         rating += to_item * tf.gather(self.item_mean, pair_rows) + constant
         if not perceptron:
-            return block_factor, pair_factor, tf.sigmoid(rating)
+            return block_logits, pair_logits, tf.sigmoid(rating)
         user_half = users @ self.user_kernel
         block = user_half[:, None, :] + (block_items @ self.item_kernel)[None, :, :]
         block = tf.reshape(block, (-1, self.config.layers[0]))
@@ -179,9 +184,9 @@ class Network(keras.Model):
         hidden = self._perceptron(tf.concat([block, pairs], axis=0), training=training)
         from_hidden = tf.squeeze(hidden @ self.output_kernel, axis=1)
         n_block = tf.shape(block)[0]
-        block_logits = block_factor + tf.reshape(from_hidden[:n_block], tf.shape(block_factor))
+        block_logits += tf.reshape(from_hidden[:n_block], tf.shape(block_logits))
         rating += tf.linalg.matvec(hidden[n_block:], self.rating_kernel[:width])
-        return block_logits, pair_factor + from_hidden[n_block:], tf.sigmoid(rating)
+        return block_logits, pair_logits + from_hidden[n_block:], tf.sigmoid(rating)
 
     def _perceptron(self, hidden: tf.Tensor, *, training: bool) -> tf.Tensor:
         """Return the last hidden layer from the first one's pre-activations."""
@@ -192,8 +197,14 @@ class Network(keras.Model):
             hidden = self.dropouts[i](hidden, training=training)
         return hidden
 
-    def export(self, fold_in: FoldIn, mean_preference: float) -> NeuMF:
-        """Return the network as arrays, batch normalization folded in."""
+    def export(self, fold_in: FoldIn, mean_preference: float, fusion: float) -> NeuMF:
+        """Return the network as arrays, batch normalization folded in.
+
+        Args:
+            fold_in: the factorization branch.
+            mean_preference: overall mean preference.
+            fusion: weight of the factorization's score beside the other branches.
+        """
         everything = tf.range(self.factors.shape[0])
         items = self.item_inputs(everything)
         factors = np.concatenate([self.factors.numpy(), items.numpy()], axis=1)
@@ -208,7 +219,9 @@ class Network(keras.Model):
         return NeuMF(
             item_factors=factors,
             fold_in=dataclasses.replace(fold_in, embeddings=factors[:, :dim]),
-            fusion=np.concatenate([self.fusion.numpy(), np.ones(items.shape[1], np.float32)]),
+            fusion=np.concatenate(
+                [np.full(dim, fusion, np.float32), np.ones(items.shape[1], np.float32)]
+            ),
             item_bias=self.item_bias.numpy(),
             history_embeddings=np.asarray(histories),
             user_hidden=self.user_kernel.numpy() * gain,

@@ -1,24 +1,31 @@
-"""Learning the network's perceptron branch, fusion and rating head."""
+"""Learning the network's history and perceptron branches, and their fusion with the factorization.
+
+The factorization is there first, and the other branches learn what it leaves over.  The weight with
+which they are joined (alpha in He et al., WWW 2017, equation 13) is chosen on validation in the end:
+the factorization's tracks were fitted to the very pairs that the network learns from, so a weight
+learned on those would trust it too much.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from recommendations.core.fold_in import FoldIn
-from recommendations.core.interactions import Histories
+from recommendations.core.interactions import NEUTRAL, Histories
 from recommendations.core.neumf import NeuMF
 from recommendations.training.batches import BatchConfig, batches
 from recommendations.training.network import Network
+from recommendations.training.selection import Progress, Report
+from recommendations.training.validation import ValidationSlice
 
-Report = dict[str, float | int | str]
-Progress = Callable[[Report], None]
+FUSION_WEIGHTS = (6.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0)
+"""Weights of the factorization's score (about 0 to 1) beside the other branches' logit."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +33,44 @@ class OptimizerConfig:
     """How the network is optimised.
 
     Attributes:
-        learning_rate: Adam's, decayed by a cosine to zero over `max_epochs`.
-        max_epochs: the most passes over the listeners.
-        patience: epochs without a better validation score before stopping.
+        learning_rate: Adam's, decayed by a cosine to zero over all planned steps.
+        steps: steps planned, in whole epochs, between `min_epochs` and `max_epochs` of them.
+        min_epochs: the fewest epochs planned.
+        max_epochs: the most epochs planned.
+        joint_share: share of the epochs, the last ones, in which the perceptron takes part; before
+            them the history branch is trained alone, at a fraction of the cost.
+        check_every: epochs between looks at the validation slice.
+        patience: looks without a better score before stopping.
         rating_weight: weight of the rating head's loss beside the ranking loss.
     """
 
     learning_rate: float = 3e-3
-    max_epochs: int = 12
-    patience: int = 3
+    steps: int = 1500
+    min_epochs: int = 16
+    max_epochs: int = 40
+    joint_share: float = 0.2
+    check_every: int = 4
+    patience: int = 2
     rating_weight: float = 1.0
-    pretrain_epochs: int = 8
+
+    def epochs(self, steps_per_epoch: int) -> int:
+        """Return how many epochs are planned."""
+        return int(np.clip(self.steps // max(steps_per_epoch, 1), self.min_epochs, self.max_epochs))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """The best network found, and how to find one like it on more data.
+
+    Attributes:
+        network: exported.
+        fusion_weight: weight of the factorization's score.
+        epochs: after how many epochs it was found.
+    """
+
+    network: NeuMF
+    fusion_weight: float
+    epochs: int
 
 
 def train_network(
@@ -48,85 +82,106 @@ def train_network(
     batch_config: BatchConfig,
     config: OptimizerConfig,
     seed: int,
-    score: Callable[[NeuMF], float] | None,
-    n_epochs: int | None = None,
+    validation: ValidationSlice | None = None,
+    like: TrainedNetwork | None = None,
     progress: Progress = lambda report: None,
-) -> tuple[NeuMF, int]:
-    """Train, and return the best network exported, with its number of epochs.
+) -> TrainedNetwork:
+    """Train with early stopping on a validation slice, or just as another network was trained.
 
     Args:
-        network: fresh, or to be trained further.
+        network: untrained.
         histories: training data.
         fold_in: the factorization branch.
         mean_preference: over the training data.
         batch_config: how examples are drawn.
         config: the optimizer's settings.
         seed: of the examples drawn.
-        score: validation score of an exported network, higher is better; None to train for all
-            epochs without looking.
-        n_epochs: number of epochs, if not `config.max_epochs`.
+        validation: what epochs and fusion weight are chosen on.
+        like: takes epochs and fusion weight from here instead.
         progress: called after each epoch.
+
+    Raises:
+        ValueError: neither or both of `validation` and `like`.
     """
-    n_epochs = config.max_epochs if n_epochs is None else n_epochs
-    n_users = int((np.diff(histories.starts) > 0).sum())
-    steps = max(1, -(-n_users // batch_config.users_per_batch)) * max(1, n_epochs)
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    if (validation is None) == (like is None):
+        raise ValueError("training needs either a validation slice or a network to be like")
+    n_users = int(np.count_nonzero(np.diff(histories.starts)))
+    steps_per_epoch = -(-n_users // batch_config.users_per_batch)
+    planned = config.epochs(steps_per_epoch)
+    joint_from = 1 + round(planned * (1 - config.joint_share))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        config.learning_rate, planned * steps_per_epoch
+    )
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(network.trainable_variables)
-    pretrain = _step_function(network, optimizer, config, histories.n_tracks, perceptron=False)
-    joint = _step_function(network, optimizer, config, histories.n_tracks, perceptron=True)
-    best, best_score, best_epoch = network.export(fold_in, mean_preference), -np.inf, 0
-    if score is not None:
-        best_score = score(best)
-        progress({"stage": "network", "epoch": 0, "validation": best_score})
-    for epoch in range(1, n_epochs + 1):
+    steps = {
+        perceptron: _step_function(network, optimizer, config, perceptron=perceptron)
+        for perceptron in (False, True)
+    }
+    best, best_score, bad_looks = None, -np.inf, 0
+    for epoch in range(1, (like.epochs if like else planned) + 1):
         began = time.monotonic()
-        pre = epoch <= config.pretrain_epochs
-        step = pretrain if pre else joint
-        bc = (
-            batch_config
-            if not pre
-            else dataclasses.replace(batch_config, negatives=batch_config.pretrain_negatives)
-        )
-        losses = [
-            step(batch)
-            for batch in batches(histories, fold_in, mean_preference, bc, seed=seed, epoch=epoch)
-        ]
+        joint = epoch >= joint_from
+        drawn = batch_config if joint else batch_config.without_perceptron()
+        examples = batches(histories, fold_in, mean_preference, drawn, seed=seed, epoch=epoch)
+        losses = [steps[joint](batch) for batch in examples]
         report: Report = {
             "stage": "network",
             "epoch": epoch,
+            "epochs": like.epochs if like else planned,
             "loss": float(np.mean(losses)),
-            "seconds": time.monotonic() - began,
         }
-        exported = network.export(fold_in, mean_preference)
-        if score is None:
-            best, best_epoch = exported, epoch
-        else:
-            report["validation"] = value = score(exported)
-            if value > best_score:
-                best, best_score, best_epoch = exported, value, epoch
-        progress(report)
-        if score is not None and epoch - best_epoch >= config.patience:
+        if validation is not None and (epoch % config.check_every == 0 or epoch == planned):
+            exported = network.export(fold_in, mean_preference, 1.0)
+            weight, score = _choose_fusion(exported, validation)
+            report["validation"] = score
+            bad_looks += 1
+            if score > best_score:
+                fused = network.export(fold_in, mean_preference, weight)
+                best, best_score, bad_looks = TrainedNetwork(fused, weight, epoch), score, 0
+        progress({**report, "seconds": round(time.monotonic() - began, 2)})
+        if bad_looks >= config.patience:
             break
-    return best, best_epoch
+    if like is not None:
+        fused = network.export(fold_in, mean_preference, like.fusion_weight)
+        return replace(like, network=fused)
+    assert best is not None  # noqa: S101 (there is a look after the last planned epoch)
+    return best
+
+
+def _choose_fusion(network: NeuMF, validation: ValidationSlice) -> tuple[float, float]:
+    """Return the weight of the factorization that ranks best, and its NDCG@20."""
+    dim = len(network.fold_in.gram)
+    weights = np.array(FUSION_WEIGHTS, np.float32)[:, None] - 1  # one is in the logit already
+    embeddings = np.ascontiguousarray(network.item_factors[:, :dim])
+
+    def variants(rows: np.ndarray, preferences: np.ndarray) -> np.ndarray:
+        vector = network.user_vector(rows, preferences)
+        return network.scores(vector) + weights * (embeddings @ vector[:dim])
+
+    scores = validation.ndcg(variants)
+    chosen = int(np.argmax(scores))
+    return FUSION_WEIGHTS[chosen], float(scores[chosen])
 
 
 def _step_function(
     network: Network,
     optimizer: keras.optimizers.Optimizer,
     config: OptimizerConfig,
-    n_tracks: int,
+    *,
     perceptron: bool,
 ) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
     @tf.function(reduce_retracing=True)
     def step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = _loss(network, batch, config, n_tracks, perceptron)
-        gradients = tape.gradient(loss, network.trainable_variables)
+            loss = _loss(network, batch, config, perceptron=perceptron)
+        variables = network.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        # Without the perceptron, its variables have no gradient.
         optimizer.apply(
             [
-                tf.convert_to_tensor(g) if g is not None else tf.zeros_like(v)
-                for g, v in zip(gradients, network.trainable_variables, strict=True)
+                tf.zeros_like(variable) if gradient is None else tf.convert_to_tensor(gradient)
+                for gradient, variable in zip(gradients, variables, strict=True)
             ]
         )
         return loss
@@ -135,13 +190,9 @@ def _step_function(
 
 
 def _loss(
-    network: Network,
-    batch: dict[str, tf.Tensor],
-    config: OptimizerConfig,
-    n_tracks: int,
-    perceptron: bool,
+    network: Network, batch: dict[str, tf.Tensor], config: OptimizerConfig, *, perceptron: bool
 ) -> tf.Tensor:
-    """Sampled softmax over the target and the batch's negatives, and squared rating error."""
+    """Return the sampled softmax of targets against negatives, squared rating error and L2."""
     users = network.user_inputs(
         batch["embedding"],
         batch["history_rows"],
@@ -149,7 +200,11 @@ def _loss(
         batch["history_weight"],
         batch["activity"],
     )
-    owner, preference = batch["target_owner"], batch["target_preference"]
+    owner, preference, weight = (
+        batch["target_owner"],
+        batch["target_preference"],
+        batch["target_weight"],
+    )
     negatives, positives, rating = network(
         users,
         batch["negative_rows"],
@@ -159,23 +214,24 @@ def _loss(
         perceptron=perceptron,
     )
     masked = tf.where(batch["negative_allowed"], negatives, -1e9)
-    n_negatives = tf.cast(tf.shape(masked)[1], tf.float32)
-    # Uniform sampling: each negative stands for n_tracks / n_negatives tracks.
-    others = tf.reduce_logsumexp(masked, axis=1) + tf.math.log(n_tracks / n_negatives)
-    against = tf.gather(others, owner)
-    liked = tf.nn.relu(2 * preference - 1) * 0.75 + 0.25
-    liked = tf.where(preference >= 0.5, liked, 0.0) * batch["target_weight"]
-    disliked = tf.where(preference < 0.5, 1.0, 0.0) * batch["target_weight"]
-    ranking = liked * tf.nn.softplus(against - positives)
-    ranking += disliked * tf.nn.softplus(positives - against)
-    squared = batch["target_weight"] * (rating - preference) ** 2
-    touched = (
-        tf.reduce_mean(tf.reduce_sum(network.item_inputs(batch["target_rows"]) ** 2, axis=1))
-        + tf.reduce_mean(tf.reduce_sum(network.item_inputs(batch["negative_rows"]) ** 2, axis=1))
-        + tf.reduce_mean(tf.reduce_sum(tf.gather(network.histories, batch["history_rows"]) ** 2, 1))
+    # Drawn uniformly, each negative stands for as many tracks as there are for each drawn.
+    share = tf.shape(network.factors)[0] / tf.shape(masked)[1]
+    against = tf.reduce_logsumexp(masked, axis=1) + tf.cast(tf.math.log(share), tf.float32)
+    margin = positives - tf.gather(against, owner)
+    # A track liked a little is a weaker positive; a rejected one is to rank below the others.
+    liked = tf.where(preference >= NEUTRAL, 0.25 + 0.75 * (2 * preference - 1), 0.0)
+    rejected = tf.where(preference < NEUTRAL, 1 - 2 * preference, 0.0)
+    ranking = liked * tf.nn.softplus(-margin) + rejected * tf.nn.softplus(margin)
+    squared = (rating - preference) ** 2
+    touched = sum(
+        tf.reduce_mean(tf.reduce_sum(embeddings**2, axis=1))
+        for embeddings in (
+            network.item_inputs(batch["target_rows"]),
+            network.item_inputs(batch["negative_rows"]),
+            tf.gather(network.histories, batch["history_rows"]),
+        )
     )
     return (
-        tf.reduce_mean(ranking)
-        + config.rating_weight * tf.reduce_mean(squared)
+        tf.reduce_mean(weight * (ranking + config.rating_weight * squared))
         + network.config.l2 * touched
     )

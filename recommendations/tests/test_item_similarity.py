@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from scipy import sparse
+
+from recommendations.core.item_similarity import (
+    SimilarityConfig,
+    item_weights,
+    similar_tracks,
+)
+
+
+def make_matrix(n_users, n_tracks, seed=0):
+    rng = np.random.default_rng(seed)
+    return sparse.csr_matrix((rng.random((n_users, n_tracks)) < 0.3).astype(np.float32))
+
+
+def dense(weights):
+    return np.stack(
+        [weights.weighted_sum(np.array([i]), np.ones(1)).dense() for i in range(weights.n_rows)]
+    )
+
+
+def test_weights_solve_the_constrained_regression():
+    # Each column is the ridge regression of one track on the others (Steck 2019, equation 1).
+    matrix = make_matrix(60, 8)
+    config = SimilarityConfig(penalty=5, penalty_per_count=0.5, neighbours=8)
+    found = dense(item_weights(matrix, config))
+    x = matrix.toarray()
+    penalty = 5 + 0.5 * x.sum(axis=0)
+    for target in range(8):
+        others = [i for i in range(8) if i != target]
+        gram = x[:, others].T @ x[:, others] + np.diag(penalty[others])
+        expected = np.linalg.solve(gram, x[:, others].T @ x[:, target])
+        assert found[others, target] == pytest.approx(np.maximum(expected, 0), abs=2e-3)
+        assert found[target, target] == 0
+
+
+def test_fewer_listeners_than_tracks_give_the_same_weights():
+    matrix = make_matrix(20, 30)
+    config = SimilarityConfig(penalty=3, penalty_per_count=1, neighbours=30)
+    few = dense(item_weights(matrix, config))
+    # Listeners who did nothing change no sum, but make the tracks the smaller side.
+    padded = sparse.vstack([matrix, sparse.csr_matrix((20, 30), dtype=np.float32)], format="csr")
+    assert few == pytest.approx(dense(item_weights(padded, config)), abs=2e-3)
+
+
+def test_the_strongest_weights_of_each_target_are_kept():
+    matrix = make_matrix(60, 12)
+    everything = dense(item_weights(matrix, SimilarityConfig(penalty=5, neighbours=12)))
+    few = dense(item_weights(matrix, SimilarityConfig(penalty=5, neighbours=3)))
+    for target in range(12):
+        strongest = np.sort(everything[:, target])[-3:]
+        assert np.sort(few[:, target])[-3:] == pytest.approx(strongest)
+        assert (few[:, target] > 0).sum() <= 3
+
+
+def test_a_track_nobody_heard_has_no_weights_but_still_has_neighbours():
+    matrix = make_matrix(60, 6).tolil()
+    matrix[:, 4] = 0
+    weights = item_weights(matrix.tocsr(), SimilarityConfig(penalty=5))
+    assert not dense(weights)[4].any()
+    assert not dense(weights)[:, 4].any()
+    embeddings = np.eye(6, 3, dtype=np.float32)
+    embeddings[4] = [0.1, 1.0, 0.0]
+    rows, scores = similar_tracks(weights, embeddings, 4, k=2)
+    assert rows[0] == 1
+    assert 0.9 < scores[0] <= 1
+
+
+def test_a_track_is_not_like_itself():
+    weights = item_weights(make_matrix(60, 6), SimilarityConfig(penalty=5))
+    rows, scores = similar_tracks(weights, np.eye(6, dtype=np.float32), 2, k=10)
+    assert sorted(rows.tolist()) == [0, 1, 3, 4, 5]
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_where_both_sides_are_large_only_the_most_heard_tracks_take_part():
+    matrix = make_matrix(60, 20)
+    weights = dense(item_weights(matrix, SimilarityConfig(penalty=5, max_tracks=10)))
+    counts = np.asarray(matrix.sum(axis=0)).ravel()
+    kept = np.argsort(-counts, kind="stable")[:10]
+    left_out = np.setdiff1d(np.arange(20), kept)
+    assert weights[np.ix_(kept, kept)].any()
+    assert not weights[left_out].any()
+    assert not weights[:, left_out].any()

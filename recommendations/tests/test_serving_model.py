@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from recommendations.core.content import StatedTaste
+from recommendations.tests.models import GENRES, make_model
+
+NOBODY = (np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def test_scores_of_some_rows_are_those_of_all():
+    model = make_model(n_tracks=60)
+    listener = model.listener(np.array([1, 5, 9]), np.array([1.0, 0.0, 0.75]))
+    rows = np.array([50, 3, 17])
+    for scores in (
+        lambda r=None: model.neural_scores(listener.user_vector, r),
+        lambda r=None: model.hybrid_scores(listener, r),
+        lambda r=None: model.content_scores(listener, r),
+    ):
+        assert scores(rows) == pytest.approx(scores()[rows], abs=1e-4)
+
+
+def test_a_rejection_lowers_what_the_history_says_of_a_track_alike():
+    model = make_model(n_tracks=60)
+    columns, values = model.similarity.row(1)
+    alike = int(columns[np.argmax(values)])
+    liked = model.item_scores(model.listener(np.array([1]), np.array([1.0])))
+    rejected = model.item_scores(model.listener(np.array([1]), np.array([0.0])))
+    assert rejected[alike] < 0 < liked[alike]
+
+
+def test_one_response_changes_the_list():
+    model = make_model(n_tracks=60)
+    before = model.hybrid_scores(model.listener(np.array([1, 2]), np.ones(2)))
+    after = model.hybrid_scores(model.listener(np.array([1, 2, 3]), np.array([1.0, 1.0, 0.0])))
+    assert np.argsort(-before).tolist() != np.argsort(-after).tolist()
+
+
+def test_a_listener_of_whom_nothing_is_known_gets_finite_scores_of_everything():
+    model = make_model(n_tracks=60)
+    scores = model.hybrid_scores(model.listener(*NOBODY))
+    assert scores.shape == (60,)
+    assert np.isfinite(scores).all()
+
+
+def test_a_stated_taste_changes_the_vector_only_while_it_says_something():
+    model = make_model()
+    plain = model.fold_in(*NOBODY)
+    assert model.fold_in(*NOBODY, StatedTaste()).tolist() == plain.tolist()
+    jazz = model.fold_in(*NOBODY, StatedTaste(genres=("jazz",)))
+    rock = model.fold_in(*NOBODY, StatedTaste(genres=("rock",)))
+    assert not np.allclose(jazz, plain)
+    assert not np.allclose(jazz, rock)
+
+
+def test_expected_rating_and_confidence_stay_in_their_ranges():
+    model = make_model(n_tracks=60)
+    listener = model.listener(np.array([1, 2]), np.ones(2))
+    rows = np.arange(60)
+    ratings = model.expected_rating(listener, rows)
+    confidence = model.confidence(listener, rows, ratings)
+    assert ((ratings >= 1) & (ratings <= 5)).all()
+    assert ((confidence >= 0) & (confidence <= 1)).all()
+
+
+def test_the_evidence_is_of_the_history_and_the_strongest_first():
+    model = make_model(n_tracks=60)
+    history = np.array([1, 5, 9, 20, 33])
+    listener = model.listener(history, np.array([1.0, 0.0, 0.75, 1.0, 1.0]))
+    evidence = model.nearest_rated(listener, 40, limit=3)
+    assert {e.track_row for e in evidence} <= set(history.tolist())
+    assert all(e.contribution > 0 for e in evidence)
+    assert [e.contribution for e in evidence] == sorted(
+        (e.contribution for e in evidence), reverse=True
+    )
+    assert model.nearest_rated(model.listener(*NOBODY), 40) == []
+
+
+def test_taking_the_strongest_evidence_away_lowers_the_factorization_score():
+    model = make_model(n_tracks=60)
+    history, liking = np.array([1, 5, 9, 20, 33]), np.ones(5, np.float32)
+    parts = model.network.contributions(history, liking, 40)
+    strongest = int(np.argmax(parts))
+    assert parts[strongest] > 0
+    left = np.delete(np.arange(5), strongest)
+    full = model.network.contributions(history, liking, 40).sum()
+    assert full - parts[left].sum() == pytest.approx(parts[strongest])
+
+
+def test_matching_genres_are_those_the_listener_likes():
+    model = make_model(n_tracks=60)
+    listener = model.listener(*NOBODY, stated=StatedTaste(genres=("jazz",)))
+    for row in range(20):
+        columns, _ = model.content.genres.row(row)
+        has_jazz = "jazz" in {GENRES[c] for c in columns}
+        assert model.matching_genres(listener, row) == (["jazz"] if has_jazz else [])
+
+
+def test_a_row_beyond_the_catalogue_or_a_vector_of_another_model_is_refused():
+    model = make_model()
+    with pytest.raises(ValueError, match="track_rows must lie in"):
+        model.listener(np.array([12]), np.ones(1))
+    with pytest.raises(ValueError, match="user_vector has shape"):
+        model.listener(*NOBODY, user_vector=np.zeros(3, np.float32))
+
+
+def test_two_stages_find_what_the_exact_network_ranks_first():
+    model = make_model(n_tracks=20_000, indexed=True)
+    listener = model.listener(np.array([1, 50, 900]), np.ones(3))
+    exact = np.argsort(-model.neural_scores(listener.user_vector))[:100]
+    found = model.candidates(listener, n=2_000)
+    assert len(found) < 7_000
+    assert np.isin(exact, found).mean() >= 0.95
+
+
+def test_half_precision_keeps_the_order_at_the_top():
+    model = make_model(n_tracks=2_000)
+    vector = model.fold_in(np.array([1, 50, 900]), np.ones(3))
+    exact = set(np.argsort(-model.network.scores(vector))[:100].tolist())
+    halved = set(np.argsort(-model.network.halved().scores(vector))[:100].tolist())
+    assert len(exact & halved) >= 98
