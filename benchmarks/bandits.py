@@ -5,8 +5,8 @@
 
 Every learner sees the same contexts and the same rewards of a world (bandits/core/worlds.py), one
 round at a time, and learns from each reward before the next choice.  Libraries run with the
-settings stated beside them: those that take the noise are told the true one, those that forget
-do so as fast as musicrec does.
+settings stated beside them: those that take a noise are told 0.25, that of the linear worlds;
+those that forget do so as fast as musicrec does.
 """
 
 from __future__ import annotations
