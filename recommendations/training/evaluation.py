@@ -21,7 +21,7 @@ import numpy as np
 from recommendations.core import metrics
 from recommendations.core.arrays import Floats, top_k
 from recommendations.core.content import ContentFeatures
-from recommendations.core.interactions import Interactions
+from recommendations.core.interactions import Interactions, preference_from_plays
 from recommendations.core.serving_model import Listener, ServingModel
 from recommendations.training.fit import FitConfig, fit
 
@@ -58,29 +58,74 @@ class Split:
     track_ids: Sequence[str]
 
 
-def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """Return the (user_id, track_id) pairs of a CSV or CSV.gz file.
+def read_columns(path: Path, wanted: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the wanted columns of a CSV or CSV.gz file, a tuple for each row.
 
     Raises:
-        ValueError: a file without those columns, or a row without both; names file and line.
+        ValueError: a file without those columns, or a row of another width; names file and line.
     """
     open_text = gzip.open if str(path).endswith(".gz") else open
     with open_text(path, "rt", encoding="utf-8", newline="") as text:
         reader = csv.reader(text)
         header = next(reader, [])
-        try:
-            user, track = header.index("user_id"), header.index("track_id")
-        except ValueError:
-            raise ValueError(f"{path}: expected columns user_id,track_id, got {header}") from None
-        pairs = []
+        missing = [name for name in wanted if name not in header]
+        if missing:
+            raise ValueError(f"{path}: no column {missing[0]!r}, got {header}")
+        places = [header.index(name) for name in wanted]
+        rows = []
         for row in reader:
             if len(row) != len(header):
                 raise ValueError(
                     f"{path}, line {reader.line_num}: expected {len(header)} columns, "
                     f"got {len(row)}"
                 )
-            pairs.append((row[user], row[track]))
-    return pairs
+            rows.append(tuple(row[place] for place in places))
+    return rows
+
+
+def read_pairs(path: Path) -> list[tuple[str, ...]]:
+    """Return the (user_id, track_id) pairs of a CSV or CSV.gz file."""
+    return read_columns(path, ("user_id", "track_id"))
+
+
+def read_interactions(path: Path) -> Interactions:
+    """Read user_id, track_id and, where the file has it, rating or plays.
+
+    Raises:
+        ValueError: as `read_columns`; or a rating or play count that is none.
+    """
+    pairs = read_pairs(path)
+    users, tracks = _rows([user for user, _ in pairs]), _rows([track for _, track in pairs])
+    user_rows = np.array([users[user] for user, _ in pairs], np.int64)
+    track_rows = np.array([tracks[track] for _, track in pairs], np.int64)
+    rating = preference = None
+    values = _read_optional(path, "rating")
+    if values is not None:
+        rating = values
+    else:
+        values = _read_optional(path, "plays")
+        if values is not None:
+            preference = preference_from_plays(user_rows, values.astype(np.int64))
+    return Interactions.build(
+        user_rows,
+        track_rows,
+        n_users=len(users),
+        n_tracks=len(tracks),
+        rating=rating,
+        preference=preference,
+    )
+
+
+def _read_optional(path: Path, name: str) -> np.ndarray | None:
+    """Return a column of numbers, or None where the file does not have it."""
+    open_text = gzip.open if str(path).endswith(".gz") else open
+    with open_text(path, "rt", encoding="utf-8", newline="") as text:
+        if name not in next(csv.reader(text), []):
+            return None
+    try:
+        return np.array([float(value) for (value,) in read_columns(path, (name,))])
+    except ValueError as error:
+        raise ValueError(f"{path}: column {name}: {error}") from error
 
 
 def read_split(

@@ -243,7 +243,6 @@ def _train_network(
         factorization.fold_in(),
         features,
         item_mean=(sums + PRIOR_RESPONSES * mean) / (counts + PRIOR_RESPONSES),
-        log_popularity=log_popularity(counts, interactions.n_users),
         config=config.network,
         seed=seed,
     )

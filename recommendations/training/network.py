@@ -8,6 +8,7 @@ TensorFlow with it.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -52,7 +53,6 @@ class Network(keras.Model):
         fold_in: FoldIn,
         content: sparse.csr_matrix,
         item_mean: np.ndarray,
-        log_popularity: np.ndarray,
         config: NetworkConfig,
         seed: int,
     ) -> None:
@@ -98,8 +98,13 @@ class Network(keras.Model):
         self.output_kernel = self.add_weight(
             shape=(widths[-1], 1), initializer=keras.initializers.Zeros(), name="output_kernel"
         )
+        # The head starts as listener's mean plus track's mean less the overall mean, on the logit's
+        # scale, of which 4 is the slope at one half.
+        overall = float(np.mean(item_mean))
+        start = np.zeros(widths[-1] + 4, np.float32)
+        start[-3:] = 4.0, 4.0, -4.0 * (overall + 0.5)
         self.rating_kernel = self.add_weight(
-            shape=(widths[-1] + 4,), initializer=keras.initializers.Zeros(), name="rating_kernel"
+            shape=start.shape, initializer=_exactly(start), name="rating_kernel"
         )
         for norm, width in zip(self.norms, widths, strict=True):
             norm.build((None, width))
@@ -232,6 +237,11 @@ class Network(keras.Model):
             item_mean=self.item_mean.numpy(),
             mean_preference=mean_preference,
         )
+
+
+def _exactly(values: np.ndarray) -> Callable[..., tf.Tensor]:
+    """Return an initializer that gives these values."""
+    return lambda shape, dtype=None: tf.constant(values, dtype)
 
 
 def _affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:

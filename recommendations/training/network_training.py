@@ -1,8 +1,8 @@
 """Learning the network's history and perceptron branches, and their fusion with the factorization.
 
-The factorization is there first, and the other branches learn what it leaves over.  The weight with
-which they are joined (alpha in He et al., WWW 2017, equation 13) is chosen on validation in the end:
-the factorization's tracks were fitted to the very pairs that the network learns from, so a weight
+The factorization is there first, and the other branches learn what it leaves over.  The weight that
+joins them (alpha in He et al., WWW 2017, equation 13) is chosen on validation in the end: the
+factorization's tracks were fitted to the very pairs that the network learns from, so a weight
 learned on those would trust it too much.
 """
 

@@ -36,9 +36,7 @@ def calibrate(
     """
     if train.has_ratings:
         held_out = held_out.take(~np.isnan(held_out.rating))
-        ratings = held_out.rating
-    else:
-        ratings = 1 + 4 * held_out.preference
+    ratings = true_ratings(held_out)
     if len(held_out) < MIN_CASES:
         return Calibration.none(), {}, reliability_curve(np.empty(0), np.empty(0, bool))
     predicted, n_responses = _predictions(model, train, held_out)
@@ -59,6 +57,11 @@ def calibrate(
         "n_calibration": float(len(held_out)),
     }
     return Calibration.fit(predicted, ratings, n_responses, counts), metrics, curve
+
+
+def true_ratings(responses: Interactions) -> Floats:
+    """Return the ratings given, NaN where none was; 1 + 4 * preference if there is none at all."""
+    return responses.rating if responses.has_ratings else 1 + 4 * responses.preference
 
 
 def _predictions(

@@ -46,8 +46,8 @@ class ValidationSlice:
         kept = np.linspace(0, len(self.users) - 1, n_users).astype(int)
         return replace(self, users=self.users[kept], relevant=[self.relevant[i] for i in kept])
 
-    def ndcg(self, scores_of: ScoresOf) -> np.ndarray:
-        """Return the mean NDCG@20 over the catalogue, the history left out.
+    def ndcg(self, scores_of: ScoresOf, *, k: int = K) -> np.ndarray:
+        """Return the mean NDCG@k over the catalogue, the history left out.
 
         Ranks come from counting what scores higher, a tie counting against the track, so that
         many variants of a score are judged in one pass.
@@ -55,7 +55,7 @@ class ValidationSlice:
         Returns:
             One value per variant, shape (n_variants,); 0 without held-out responses.
         """
-        total, discounts = np.zeros(1), np.append(dcg_discounts(K), 0.0)
+        total, discounts = np.zeros(1), np.append(dcg_discounts(k), 0.0)
         for user, relevant in zip(self.users, self.relevant, strict=True):
             rows, preferences = self.history.of(user)
             scores = np.array(scores_of(rows, preferences), np.float32, ndmin=2)
@@ -63,6 +63,6 @@ class ValidationSlice:
             gain = np.zeros(len(scores))
             for target in relevant:
                 rank = np.count_nonzero(scores >= scores[:, target, None], axis=1)
-                gain += discounts[np.minimum(rank - 1, K)]
-            total = total + gain / discounts[: min(len(relevant), K)].sum()
+                gain += discounts[np.minimum(rank - 1, k)]
+            total = total + gain / discounts[: min(len(relevant), k)].sum()
         return total / max(len(self.users), 1)

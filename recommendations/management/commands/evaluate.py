@@ -1,0 +1,89 @@
+"""``manage.py evaluate``: measure strategies on a split; needs no database."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+
+class Command(BaseCommand):
+    """Trains on one file and ranks the tracks of another, popularity beside."""
+
+    help = "Measure strategies on a split given as CSV files with user_id,track_id."
+    requires_system_checks: list[str] = []  # they would connect to the database
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the files and what is measured."""
+        parser.add_argument("--train", type=Path, required=True, metavar="FILE")
+        parser.add_argument("--test", type=Path, metavar="FILE")
+        parser.add_argument(
+            "--candidates", type=Path, metavar="FILE", help="rank each test track against these"
+        )
+        parser.add_argument(
+            "--exclude", type=Path, metavar="FILE", help="leave these out beside the training items"
+        )
+        parser.add_argument("--strategy", action="append", metavar="NAME", dest="strategies")
+        parser.add_argument("--k", action="append", type=int, metavar="N", dest="ks")
+        parser.add_argument(
+            "--cold-start",
+            action="store_true",
+            help="hold listeners out of training, and give 0 to 10 of their tracks",
+        )
+        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Measure and print."""
+        # TensorFlow takes seconds to import, which --help should not.
+        from recommendations.training import cold_start, evaluation
+
+        self.console = Console(stderr=True)
+        ks = options["ks"] or [10, 20]
+        if min(ks) < 1:
+            raise CommandError(f"--k must be at least 1, got {min(ks)}")
+        strategies = options["strategies"] or ["neural_cf", "hybrid_ensemble"]
+        try:
+            if options["cold_start"]:
+                pairs = evaluation.read_interactions(options["train"])
+                results = cold_start.measure_cold_start(
+                    pairs, seed=options["seed"], progress=self.report
+                )
+            elif options["test"] is None:
+                raise CommandError("--test FILE is needed, unless --cold-start is given")
+            else:
+                split = evaluation.read_split(
+                    options["train"],
+                    options["test"],
+                    exclude=options["exclude"],
+                    candidates=options["candidates"],
+                )
+                results = evaluation.evaluate(
+                    split, strategies, ks=ks, seed=options["seed"], progress=self.report
+                )
+        except (OSError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(results))
+        else:
+            self.show(results)
+
+    def report(self, report: dict[str, Any]) -> None:
+        """Show one report of progress on the terminal."""
+        values = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in report.items()
+            if name != "stage"
+        )
+        self.console.print(f"[dim]{report['stage']}: {values}[/dim]", highlight=False)
+
+    def show(self, results: dict[str, dict[str, float]]) -> None:
+        """Print a table, a row per metric and a column per strategy."""
+        table = Table("metric", *results)
+        for metric in dict.fromkeys(name for values in results.values() for name in values):
+            cells = [f"{v[metric]:.4g}" if metric in v else "" for v in results.values()]
+            table.add_row(metric, *cells)
+        Console(file=self.stdout, width=max(80, 22 * (1 + len(results)))).print(table)
