@@ -154,6 +154,7 @@ def _to_arrays(model: ServingModel) -> tuple[Arrays, dict[str, Any]]:
         "item_hidden": network.item_hidden,
         "output": network.output,
         "rating_head": network.rating,
+        "rating_blend": network.rating_blend,
         "item_mean": network.item_mean,
         "similarity_starts": model.similarity.starts,
         "similarity_columns": model.similarity.columns,
@@ -227,6 +228,7 @@ def _from_arrays(
         ),
         output=a["output"],
         rating=a["rating_head"],
+        rating_blend=a["rating_blend"],
         item_mean=a["item_mean"],
         mean_preference=float(constants["mean_preference"]),
     )

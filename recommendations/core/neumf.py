@@ -51,6 +51,7 @@ class NeuMF:
         output: fusion layer's weights for the last hidden layer.
         rating: weights of the rating head: last hidden layer, then (pooled history's dot
             product and bias, listener's mean, track's mean), then a constant.
+        rating_blend: weights of `preference_features`, fitted to held-out responses, shape (3,).
         item_mean: each track's shrunk mean preference, shape (n_tracks,).
         mean_preference: overall mean preference.
     """
@@ -65,6 +66,7 @@ class NeuMF:
     layers: tuple[tuple[Floats, Floats], ...]
     output: Floats
     rating: Floats
+    rating_blend: Floats
     item_mean: Floats
     mean_preference: float
 
@@ -138,19 +140,31 @@ class NeuMF:
         return scores
 
     def preferences(self, user_vector: Floats, rows: AnyRows) -> Floats:
-        """Return the rating head's expected preference for each of `rows`, in (0, 1).
+        """Return the expected preference for each of `rows`, in (0, 1).
 
         Uncalibrated; see `core.calibration`.
         """
+        features = self.preference_features(user_vector, rows)
+        logits = features @ self.rating_blend
+        preferences: Floats = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        return preferences
+
+    def preference_features(self, user_vector: Floats, rows: AnyRows) -> Floats:
+        """Return what the expected preference is made of, shape (n_rows, 3).
+
+        The rating head's logit; the folded-in embedding's dot product, which was fitted to
+        affinities and so knows liked from rejected; and 1.
+        """
         *from_hidden, to_factor, to_user, to_item, constant = self.rating
         dim = len(self.fold_in.gram)
+        factors = self.item_factors[rows].astype(np.float32)
         pooled = self.weighted_factors(user_vector)[dim:]
-        tail = self.item_factors[rows, dim:].astype(np.float32)
-        ratings = to_factor * (tail @ pooled + self.item_bias[rows])
-        ratings += to_item * self.item_mean[rows] + to_user * user_vector[-1] + constant
+        logits = to_factor * (factors[:, dim:] @ pooled + self.item_bias[rows])
+        logits += to_item * self.item_mean[rows] + to_user * user_vector[-1] + constant
         for here, hidden in self._last_hidden(user_vector, rows):
-            ratings[here] += hidden @ np.asarray(from_hidden, np.float32)
-        return (1 / (1 + np.exp(-ratings))).astype(np.float32)
+            logits[here] += hidden @ np.asarray(from_hidden, np.float32)
+        folded = factors[:, :dim] @ user_vector[:dim]
+        return np.stack([logits, folded, np.ones(len(rows))], axis=1).astype(np.float32)
 
     def contributions(
         self, track_rows: AnyRows, preferences: NDArray[np.floating], track_row: int

@@ -37,6 +37,7 @@ def make_network(n_tracks=12, dim=4, history_dim=3, hidden=5, seed=0) -> NeuMF:
         layers=((draw(hidden, 4), draw(4)),),
         output=draw(4),
         rating=draw(8),
+        rating_blend=np.array([1, 0.5, 0.1], np.float32),
         item_mean=rng.random(n_tracks).astype(np.float32),
         mean_preference=0.6,
     )

@@ -26,6 +26,8 @@ from recommendations.core.serving_model import Listener, ServingModel
 from recommendations.training.fit import FitConfig, fit
 
 Scorer = Callable[[ServingModel, Listener], Floats]
+UserScorer = Callable[[int], Floats]
+"""From a user row to the scores of all tracks."""
 
 STRATEGIES: Mapping[str, Scorer] = {
     "neural_cf": lambda model, listener: model.neural_scores(listener.user_vector),
@@ -209,15 +211,22 @@ def measure(
 ) -> dict[str, float]:
     """Return one strategy's metrics, means over the users with test tracks, by name."""
     histories = split.train.by_user()
+    return measure_scores(
+        lambda user: scorer(model, model.listener(*histories.of(user))), split, ks=ks
+    )
+
+
+def measure_scores(scores_of: UserScorer, split: Split, *, ks: Sequence[int]) -> dict[str, float]:
+    """Return the metrics of any scores, also those of another library; see `measure`."""
+    histories = split.train.by_user()
     if split.candidates is not None:
-        return _against_candidates(model, split, scorer, ks)
+        return _against_candidates(scores_of, split, ks)
     lists: list[np.ndarray] = []
     values: dict[str, list[float]] = {}
     longest = max(ks)
     for user, test in split.test.items():
-        rows, preferences = histories.of(user)
-        scores = np.array(scorer(model, model.listener(rows, preferences)), np.float32)
-        scores[rows] = -np.inf
+        scores = np.array(scores_of(user), np.float32)
+        scores[histories.of(user)[0]] = -np.inf
         scores[split.exclude.get(user, np.empty(0, np.int64))] = -np.inf
         ranked = top_k(scores, longest)
         lists.append(ranked)
@@ -236,15 +245,11 @@ def measure(
     return {**result, "users": float(len(lists))}
 
 
-def _against_candidates(
-    model: ServingModel, split: Split, scorer: Scorer, ks: Sequence[int]
-) -> dict[str, float]:
-    histories = split.train.by_user()
+def _against_candidates(scores_of: UserScorer, split: Split, ks: Sequence[int]) -> dict[str, float]:
     assert split.candidates is not None  # noqa: S101 (the caller's condition)
     ranks = []
     for user, test in split.test.items():
-        rows, preferences = histories.of(user)
-        scores = scorer(model, model.listener(rows, preferences))
+        scores = scores_of(user)
         others = split.candidates.get(user, np.empty(0, np.int64))
         for target in test:
             against = scores[others[others != target]]

@@ -163,9 +163,9 @@ def fit(
     clock.stage("network")
     draft = _assemble(learned.network, similarity, content, factorization, train)
     blend, metrics = choose_blend(draft, validation, config.selection.blend)
-    clock.stage("blend", validation=metrics["ndcg@20_hybrid_ensemble"])
-    calibration, errors, curve = calibrate(draft, train, held_out, rng)
-    clock.stage("calibration", **errors)
+    clock.stage("blend", **metrics)
+    honest = calibrate(draft, train, held_out, rng)
+    clock.stage("calibration", **honest.metrics)
 
     full = factorize(
         interactions, features, config=factorization.config, rng=np.random.default_rng(seed)
@@ -174,7 +174,7 @@ def fit(
         full, features, interactions, config, seed, progress, like=learned
     )
     model = _assemble(
-        trained.network,
+        replace(trained.network, rating_blend=honest.rating_blend),
         item_weights(affinities_of(interactions), similarity_config),
         content,
         full,
@@ -183,7 +183,7 @@ def fit(
     )
     clock.stage("refit")
     n_parameters = full.users.size + full.tracks.size + full.projection.size + network_size
-    metrics = {**metrics, **errors}
+    metrics = {**metrics, **honest.metrics}
     metadata = {
         "n_parameters": n_parameters,
         "n_users": interactions.n_users,
@@ -200,10 +200,10 @@ def fit(
             "blend": asdict(blend),
         },
         "metrics": metrics,
-        "reliability": asdict(curve),
+        "reliability": asdict(honest.curve),
         "seconds": dict(clock.seconds),
     }
-    model = replace(model, blend=blend, calibration=calibration, metadata=metadata)
+    model = replace(model, blend=blend, calibration=honest.calibration, metadata=metadata)
     return FittedModel(model, metrics, n_parameters, dict(clock.seconds))
 
 

@@ -234,6 +234,7 @@ class Network(keras.Model):
             layers=tuple(layers),
             output=self.output_kernel.numpy()[:, 0],
             rating=self.rating_kernel.numpy(),
+            rating_blend=np.array([1, 0, 0], np.float32),  # the head alone, until calibrated
             item_mean=self.item_mean.numpy(),
             mean_preference=mean_preference,
         )

@@ -113,8 +113,11 @@ def choose_blend(
     """Return the blend that ranks the held-out tracks best, and NDCG@20 of it and its parts.
 
     Item-to-item and popularity are searched together, content after them: where content is
-    unknown, its scores are all alike and its weight stays 0.
+    unknown, its scores are all alike and its weight stays 0.  Without held-out responses there is
+    nothing to choose on, and the blend is the default one.
     """
+    if not len(validation.users):
+        return Blend(), {}
 
     def standardised(rows: np.ndarray, liking: np.ndarray) -> Floats:
         parts = model.components(model.listener(rows, liking))
