@@ -12,14 +12,14 @@ class ListenerEvent:
 
     Attributes:
         event_key: unique over all events, at most 100 characters; the same on every delivery.
-        listener_id: primary key of the listener.
+        listener_id: primary key of the listener; None, or one that is gone, adds nothing.
         kind: "slate" or "feedback".
         at: when it happened, aware.
         values: see `experiments.core.measures.contribution`.
     """
 
     event_key: str
-    listener_id: int
+    listener_id: int | None
     kind: Literal["slate", "feedback"]
     at: datetime
     values: dict[str, object] = field(default_factory=dict)

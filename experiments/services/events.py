@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
 
+from accounts.models import Listener
 from experiments.core.measures import DISTINCT, RETURNED, contribution
 from experiments.ledger import ListenerEvent
 from experiments.models import Exposure, ListenerTotal, Metric
@@ -37,7 +38,8 @@ def apply_events(events: Sequence[ListenerEvent]) -> int:
 
     Call it once in the transaction that closes their outbox rows: any order, any number of
     workers.  Event keys, then listeners, are locked in ascending order, so that two workers never
-    wait for each other in a circle.
+    wait for each other in a circle.  An event of a listener who was erased is taken and adds
+    nothing.
 
     Raises:
         ValueError: an event's kind or values are not understood; nothing is applied.
@@ -48,10 +50,13 @@ def apply_events(events: Sequence[ListenerEvent]) -> int:
 
 def _apply(events: Iterable[ListenerEvent]) -> int:
     by_key = {event.event_key: event for event in events}
-    fresh = [by_key[key] for key in _claim(sorted(by_key))]
+    claimed = [by_key[key] for key in _claim(sorted(by_key))]
+    named = {event.listener_id for event in claimed} - {None}
+    known = set(Listener.objects.filter(pk__in=named).values_list("pk", flat=True))
+    fresh = [event for event in claimed if event.listener_id in known]
     if not fresh:
-        return 0
-    listener_ids = sorted({event.listener_id for event in fresh})
+        return len(claimed)
+    listener_ids = sorted(known)
     _lock_listeners(listener_ids)
     metrics = list(Metric.objects.all())
     exposures = _exposures(listener_ids)
@@ -93,7 +98,7 @@ def _apply(events: Iterable[ListenerEvent]) -> int:
     _add_days(days)
     flags = {metric.pk for metric in metrics if metric.numerator == RETURNED}
     _add_totals(after, before, flags)
-    return len(fresh)
+    return len(claimed)
 
 
 def settle_history(*, limit: int = BATCH) -> int:

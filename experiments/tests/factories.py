@@ -22,7 +22,7 @@ def make_draft(**fields):
     experiment = services.create_from_template(
         key=f"exp-{number}", hypothesis="b is better", policies=["a", "b"]
     )
-    for name, value in ({"layer": f"layer-{number}"} | fields).items():
+    for name, value in ({"layer": f"layer-{number}", "seed": "fixed"} | fields).items():
         setattr(experiment, name, value)
     experiment.save()
     return experiment

@@ -202,7 +202,7 @@ def test_the_admin_shows_a_running_plan_as_fixed(client):
     assert "begin a new phase" in page.content.decode()
     client.post(address, {"hypothesis": "x", "seed": "other", "variants-0-weight": "0.9"})
     experiment.refresh_from_db()
-    assert experiment.seed == ""
+    assert experiment.seed == "fixed"
     assert experiment.variants.first().weight == 0.5
 
 

@@ -1,14 +1,31 @@
 import random
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 
+from accounts.models import Listener
 from experiments import services
 from experiments.core.measures import contribution
-from experiments.models import AppliedEvent, Exposure, ListenerDay, ListenerTotal
-from experiments.tests.factories import NOW, expose, feedback, make_listener, make_running, slate
+from experiments.models import (
+    AppliedEvent,
+    Experiment,
+    Exposure,
+    ListenerDay,
+    ListenerTotal,
+    Variant,
+)
+from experiments.tests.factories import (
+    NOW,
+    expose,
+    feedback,
+    make_draft,
+    make_listener,
+    make_running,
+    slate,
+)
 
 
 def totals():
@@ -158,13 +175,38 @@ def test_the_same_events_twice_and_in_any_order_give_the_same_sums():
     assert totals() == once
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_two_workers_with_the_same_events_out_of_order_count_each_once():
-    make_running()
-    listeners = [make_listener() for _ in range(8)]
-    for listener in listeners:
-        expose(listener)
-    events = a_busy_week(listeners, random.Random(6))
+@pytest.fixture
+def committed_listeners(django_db_setup, django_db_blocker):
+    """Exposed listeners whom other connections see too, removed afterwards.
+
+    A transactional test would flush the database, and with it what migrations wrote.
+    """
+    with django_db_blocker.unblock():
+        experiment = make_draft()
+        phase = services.start(experiment, at=NOW)
+        variants = list(experiment.variants.all())
+        listeners = [make_listener() for _ in range(8)]
+        for number, listener in enumerate(listeners):
+            Exposure.objects.create(
+                phase=phase,
+                listener=listener,
+                variant=variants[number % 2],
+                exposed_at=NOW,
+                segment="returning/unknown",
+                fallback=False,
+            )
+        yield listeners
+        Exposure.objects.all().delete()
+        Listener.objects.filter(pk__in=[listener.pk for listener in listeners]).delete()
+        AppliedEvent.objects.all().delete()
+        experiment.delete()
+        Experiment.history.filter(key=experiment.key).delete()
+        Variant.history.filter(experiment_id=experiment.pk).delete()
+        connection.close()
+
+
+def test_two_workers_with_the_same_events_out_of_order_count_each_once(committed_listeners):
+    events = a_busy_week(committed_listeners, random.Random(6))
     start = threading.Barrier(3)
     applied, problems = [], []
 
@@ -224,6 +266,17 @@ def test_an_erased_listeners_totals_survive_a_recomputation():
     services.recompute(iter([]))
     row = ListenerTotal.objects.get(metric__key="mean_rating")
     assert (row.numerator, row.denominator) == (4, 1)
+
+
+@pytest.mark.django_db
+def test_events_of_an_erased_listener_are_taken_and_add_nothing():
+    gone, here = make_listener(), make_listener()
+    events = [feedback(gone, rating=4), feedback(here, rating=3)]
+    nameless = replace(events[0], event_key="nameless", listener_id=None)
+    gone.delete()
+    assert services.apply_events([*events, nameless]) == 3
+    assert services.apply_events([*events, nameless]) == 0
+    assert set(ListenerDay.objects.values_list("listener", flat=True)) == {here.pk}
 
 
 @pytest.mark.django_db

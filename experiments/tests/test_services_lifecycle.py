@@ -151,7 +151,7 @@ def test_coverage_may_change_while_running():
 
 def test_a_running_experiments_plan_cannot_be_edited():
     experiment = make_running()
-    experiment.seed = "other"
+    experiment.seed = "another"
     with pytest.raises(ValidationError, match="begin a new phase"):
         experiment.full_clean()
     experiment.refresh_from_db()
