@@ -70,11 +70,13 @@ class Finished:
 
     Attributes:
         seconds: wall time from start to end, the interpreter's start included.
+        processor: seconds of processor time, all threads; on a busy machine this stays the same.
         peak: the most memory it held at once, in bytes.
         output: what it printed.
     """
 
     seconds: float
+    processor: float
     peak: int
     output: str
 
@@ -101,4 +103,5 @@ def run(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) ->
     output = log.read_text()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{output[-2000:]}")
-    return Finished(seconds, usage.ru_maxrss * 1024, output)
+    processor = usage.ru_utime + usage.ru_stime
+    return Finished(seconds, processor, usage.ru_maxrss * 1024, output)

