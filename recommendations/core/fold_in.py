@@ -107,25 +107,21 @@ class FoldIn:
             prior_mean=self.prior_mean,
         )
 
-    def contributions(
-        self, track_rows: AnyRows, preferences: NDArray[np.floating], wanted: Floats
-    ) -> Floats:
-        """Return what each history track adds to the embedding's dot product with `wanted`.
+    def influences(self, track_rows: AnyRows, preferences: NDArray[np.floating]) -> Floats:
+        """Return what each history track adds to the embedding, shape (n, dim).
 
-        The embedding is linear in the targets, so its parts add up (less the prior's part).
+        The embedding is linear in the targets, so it is the sum of these (and the prior's part).
 
         Args:
             track_rows: the history, shape (n,).
             preferences: in [0, 1], shape (n,).
-            wanted: shape (dim,).
         """
         history = self.embeddings[track_rows].astype(np.float32)
         system = self.unobserved_weight * self.gram + history.T @ history
         n = len(history) + self.unobserved_weight * len(self.embeddings)
         system.flat[:: len(system) + 1] += self.regularization * n
-        direction = np.linalg.solve(system, wanted)
-        parts: Floats = (history @ direction * affinity(preferences)).astype(np.float32)
-        return parts
+        parts: Floats = np.linalg.solve(system, history.T).T * affinity(preferences)[:, None]
+        return parts.astype(np.float32)
 
 
 def solve_embedding(

@@ -166,20 +166,17 @@ class NeuMF:
         folded = factors[:, :dim] @ user_vector[:dim]
         return np.stack([logits, folded, np.ones(len(rows))], axis=1).astype(np.float32)
 
-    def contributions(
-        self, track_rows: AnyRows, preferences: NDArray[np.floating], track_row: int
-    ) -> Floats:
-        """Return what each history track adds to the factorization branch's score of one track.
+    def influences(self, track_rows: AnyRows, preferences: NDArray[np.floating]) -> Floats:
+        """Return what each history track adds to the listener's side of the factorization branch.
 
-        Both parts of a listener's factors are sums over the history (the folded-in embedding is
-        linear in its targets), so the parts add up to the score, less prior and constant.
+        Shape (n, dim + history_dim), fusion weights applied.  Both parts of a listener's factors
+        are sums over the history, so the dot products of these rows with a track's factors add up
+        to its score, less prior and constant.
         """
-        dim = len(self.fold_in.gram)
-        wanted = self.fusion * self.item_factors[track_row].astype(np.float32)
-        folded = self.fold_in.contributions(track_rows, preferences, wanted[:dim])
-        pooled = self.history_embeddings[track_rows].astype(np.float32) @ wanted[dim:]
-        pooled *= pooling_weights(preferences)
-        parts: Floats = folded + pooled
+        folded = self.fold_in.influences(track_rows, preferences)
+        pooled = self.history_embeddings[track_rows].astype(np.float32)
+        pooled *= pooling_weights(preferences)[:, None]
+        parts: Floats = np.concatenate([folded, pooled], axis=1) * self.fusion
         return parts
 
     def _last_hidden(

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recommendations.core.arrays import AnyRows, Floats, SparseRows, SparseVector, top_k
+from recommendations.core.arrays import AnyRows, Floats, SparseRows, SparseVector
 from recommendations.core.calibration import Calibration
 from recommendations.core.candidates import CandidateIndex
 from recommendations.core.content import (
@@ -21,6 +21,7 @@ from recommendations.core.content import (
     matching_genres,
 )
 from recommendations.core.ensemble import Blend, Moments
+from recommendations.core.evidence import HistoryEvidence
 from recommendations.core.fold_in import affinity
 from recommendations.core.item_similarity import similar_tracks
 from recommendations.core.neumf import NeuMF
@@ -47,14 +48,6 @@ class Listener:
     preferences: Floats
     user_vector: Floats
     profile: ContentProfile
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A track of the listener's own history that raised another's score, and by how much."""
-
-    track_row: int
-    contribution: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,32 +195,26 @@ class ServingModel:
         """Return the `k` tracks most like one, best first, with their scores."""
         return similar_tracks(self.similarity, self.network.fold_in.embeddings, track_row, k=k)
 
-    def nearest_rated(
-        self, listener: Listener, track_row: int, *, limit: int = 2
-    ) -> list[Evidence]:
-        """Return the history tracks that raised a track's score most, most first.
+    def evidence(self, listener: Listener) -> HistoryEvidence:
+        """Return what each track of the listener's history adds to the score of any other.
 
-        The contribution is the item-to-item weight and the share of the dot product that the
-        track added to the folded-in embedding, both in standard deviations as blended.
+        That is the item-to-item weight, and the track's share of the dot product of the
+        factorization branch, both in standard deviations as blended.
         """
-        history = listener.track_rows
-        if not len(history):
-            return []
-        targets = affinity(listener.preferences)
-        link = np.zeros(len(history), np.float32)
-        for i, row in enumerate(history):
-            columns, values = self.similarity.row(int(row))
-            at = np.flatnonzero(columns == track_row)
-            if at.size:
-                link[i] = values[at[0]] * targets[i]
-        embedded = self.network.contributions(history, listener.preferences, track_row)
-        deviation = Moments.of(self.neural_scores(listener.user_vector, self._reference)).deviation
-        total = self.blend.neural * embedded / deviation
+        history, liking = listener.track_rows, listener.preferences
+        neural = Moments.of(self.neural_scores(listener.user_vector, self._reference))
         linked = Moments.of_sparse(self._linked(listener))
-        total += self.blend.item_to_item * link / linked.deviation
-        return [
-            Evidence(int(history[i]), float(total[i])) for i in top_k(total, limit) if total[i] > 0
-        ]
+        position, owners = self.similarity.entries_of(history)
+        weights = affinity(liking) * np.float32(self.blend.item_to_item / linked.deviation)
+        influences = self.network.influences(history, liking)
+        return HistoryEvidence(
+            track_rows=history,
+            influences=influences * np.float32(self.blend.neural / neural.deviation),
+            factors=self.network.item_factors,
+            link_columns=self.similarity.columns[position],
+            link_owners=owners,
+            link_values=self.similarity.values[position] * weights[owners],
+        )
 
     def matching_genres(self, listener: Listener, track_row: int, *, limit: int = 3) -> list[str]:
         """Return the track's genres that the listener likes, most liked first."""

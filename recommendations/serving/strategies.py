@@ -22,6 +22,7 @@ from recommendations.core.content import (
     content_scores,
     matching_genres,
 )
+from recommendations.core.evidence import HistoryEvidence
 from recommendations.core.history import History
 from recommendations.core.serving_model import EXACT_LIMIT, Listener
 from recommendations.serving.catalogue import Catalogue
@@ -80,6 +81,12 @@ class Scene:
             stated=self.stated,
             user_vector=self.vector,
         )
+
+    @cached_property
+    def evidence(self) -> HistoryEvidence | None:
+        """What the listener's own tracks add to the model's scores, None without a model."""
+        loaded, listener = self.stage.loaded, self.listener
+        return None if loaded is None or listener is None else loaded.model.evidence(listener)
 
     @cached_property
     def content_fit(self) -> Floats:
@@ -251,12 +258,11 @@ STRATEGIES: dict[str, Strategy] = {
 
 def because_of_history(scene: Scene, row: int) -> str | None:
     """Name the tracks of the listener's own that raised this one's score, if any did."""
-    loaded, listener = scene.stage.loaded, scene.listener
-    if loaded is None or listener is None or loaded.model_rows[row] < 0:
+    loaded, evidence = scene.stage.loaded, scene.evidence
+    if loaded is None or evidence is None or loaded.model_rows[row] < 0:
         return None
-    model_row = int(loaded.model_rows[row])
-    evidence = loaded.model.nearest_rated(listener, model_row, limit=2)
-    named = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in evidence]
+    nearest = evidence.nearest(int(loaded.model_rows[row]), limit=2)
+    named = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]
     # Two tracks of one named artist make one reason.
     return "because " + " and ".join(dict.fromkeys(named)) if named else None
 

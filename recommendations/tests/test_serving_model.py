@@ -66,23 +66,24 @@ def test_the_evidence_is_of_the_history_and_the_strongest_first():
     model = make_model(n_tracks=60)
     history = np.array([1, 5, 9, 20, 33])
     listener = model.listener(history, np.array([1.0, 0.0, 0.75, 1.0, 1.0]))
-    evidence = model.nearest_rated(listener, 40, limit=3)
+    evidence = model.evidence(listener).nearest(40, limit=3)
     assert {e.track_row for e in evidence} <= set(history.tolist())
     assert all(e.contribution > 0 for e in evidence)
     assert [e.contribution for e in evidence] == sorted(
         (e.contribution for e in evidence), reverse=True
     )
-    assert model.nearest_rated(model.listener(*NOBODY), 40) == []
+    assert model.evidence(model.listener(*NOBODY)).nearest(40, limit=2) == []
 
 
 def test_taking_the_strongest_evidence_away_lowers_the_factorization_score():
     model = make_model(n_tracks=60)
     history, liking = np.array([1, 5, 9, 20, 33]), np.ones(5, np.float32)
-    parts = model.network.contributions(history, liking, 40)
+    factors = model.network.item_factors[40]
+    parts = model.network.influences(history, liking) @ factors
     strongest = int(np.argmax(parts))
     assert parts[strongest] > 0
     left = np.delete(np.arange(5), strongest)
-    full = model.network.contributions(history, liking, 40).sum()
+    full = (model.network.influences(history, liking) @ factors).sum()
     assert full - parts[left].sum() == pytest.approx(parts[strongest])
 
 
