@@ -58,6 +58,12 @@ def memory_of(pid: int) -> Memory:
     return Memory(resident=fields["Rss"], proportional=fields["Pss"])
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a living process has used, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def children_of(pid: int) -> list[int]:
     """Return the process ids of a process's children."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()

@@ -185,7 +185,9 @@ class Job:
         return [
             Figure("requests", "/recommend p50", web.recommend.percentile(50), "ms", most=12),
             Figure("requests", "/recommend p99", web.recommend.percentile(99), "ms", most=30),
+            Figure("requests", "/recommend processor time", web.processor_ms, "ms"),
             Figure("requests", "/recommend queries", inside.recommend_queries, most=6),
+            Figure("requests", "  and once a second", inside.recommend_queries_at_most),
         ]
 
     def _measure_feedback(self) -> list[Figure]:
