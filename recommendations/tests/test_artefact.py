@@ -37,7 +37,7 @@ def test_a_model_comes_back_as_it_was(folder):
 
 def test_arrays_are_memory_mapped_and_cannot_be_written(folder):
     factors = artefact.load(folder).network.item_factors
-    assert isinstance(factors, np.memmap)
+    assert isinstance(factors.base, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         factors[0, 0] = 1
 
