@@ -151,9 +151,10 @@ class ServingModel:
         """
         linked = self._linked(listener)
         scored = self._components(listener, linked, rows)
-        sample = scored
-        if rows is not None or self.n_tracks > N_REFERENCE:
+        if rows is not None:
             sample = self._components(listener, linked, self._reference)
+        else:
+            sample = {name: scores[self._reference] for name, scores in scored.items()}
         moments = {name: Moments.of(scores) for name, scores in sample.items()}
         # Most of these scores are 0, and a sample would miss those that are not.
         moments["item_to_item"] = Moments.of_sparse(linked)
