@@ -128,6 +128,8 @@ def servable(strategy: str, scene: Scene) -> tuple[str, str]:
 
     The chain ends at `trending`, which needs nothing but a catalogue.
     """
+    if strategy not in STRATEGIES:  # experiments take any name for a policy
+        return "trending", "unknown_strategy"
     if not STRATEGIES[strategy].is_available(scene.stage):
         if scene.is_unknown:
             return "trending", scene.stage.degraded
