@@ -32,17 +32,17 @@ django.setup()
 
 from recommendations.core.calibration import Calibration  # noqa: E402 - after django.setup()
 from recommendations.core.ensemble import Blend  # noqa: E402 - same
-from recommendations.core.fold_in import FoldIn, affinity  # noqa: E402 - same
+from recommendations.core.fold_in import FoldIn  # noqa: E402 - same
 from recommendations.core.item_similarity import (  # noqa: E402 - same
     SimilarityConfig,
-    affinity_matrix,
     item_weights,
-    shrunk_popularity,
+    log_popularity,
 )
 from recommendations.core.serving_model import Listener, ServingModel  # noqa: E402 - same
 from recommendations.services.snapshot import Snapshot, take_snapshot  # noqa: E402 - same
 from recommendations.training.factorization import FactorizationConfig  # noqa: E402 - same
 from recommendations.training.network import Network, NetworkConfig  # noqa: E402 - same
+from recommendations.training.selection import affinities_of  # noqa: E402 - same
 
 BATCH_SIZES = (1024, 4096, 1_000_000)
 
@@ -105,7 +105,8 @@ def random_network(snapshot: Snapshot, rng: np.random.Generator) -> Network:
     fold_in = fold_in_with(rng.normal(0, 0.2, (n_tracks, dim)).astype(np.float32))
     no_content = sparse.csr_matrix((n_tracks, 1), dtype=np.float32)
     item_mean = np.full(n_tracks, 0.5, np.float32)
-    network = Network(fold_in, no_content, item_mean, NetworkConfig(), seed=0)
+    popularity = np.zeros(n_tracks, np.float32)
+    network = Network(fold_in, no_content, item_mean, popularity, NetworkConfig(), seed=0)
     for variable in network.trainable_variables:
         variable.assign(rng.normal(0, 0.2, variable.shape).astype(np.float32))
     for norm in network.norms:
@@ -130,19 +131,13 @@ def serving_model(snapshot: Snapshot, network: Network) -> ServingModel:
     pairs = snapshot.interactions
     fold_in = fold_in_with(network.factors.numpy())
     counts = pairs.track_counts()
-    matrix = affinity_matrix(
-        pairs.user_rows,
-        pairs.track_rows,
-        affinity(pairs.preference),
-        (pairs.n_users, pairs.n_tracks),
-    )
     return ServingModel(
         track_ids=snapshot.track_pks,
-        network=network.export(fold_in, mean_preference=0.5),
-        similarity=item_weights(matrix, SimilarityConfig()),
+        network=network.export(fold_in, mean_preference=0.5, fusion=network.config.fusion),
+        similarity=item_weights(affinities_of(pairs), SimilarityConfig()),
         content=snapshot.content,
         content_projection=np.zeros((1, fold_in.embeddings.shape[1]), np.float32),
-        popularity=shrunk_popularity(counts, pairs.n_users).astype(np.float32),
+        popularity=log_popularity(counts, pairs.n_users),
         track_counts=counts.astype(np.float32),
         blend=Blend(neural=1, item_to_item=1, content=0.1, popularity=0.1),
         calibration=Calibration.none(),
