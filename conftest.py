@@ -36,6 +36,7 @@ def committed(django_db_setup, django_db_blocker):
     from django.db import connection
 
     with django_db_blocker.unblock():
+        assert not connection.in_atomic_block, "the mark django_db does not go with `committed`"
         with connection.cursor() as cursor:
             before = {table: _count(cursor, table) for table in _tables(cursor)}
         yield

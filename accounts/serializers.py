@@ -8,13 +8,23 @@ from rest_framework import serializers
 
 from accounts.models import User
 from accounts.vocabulary import Mood
+from musicrec.fields import NumberField
+
+MAX_EMAIL = 254
+MAX_GENRE = 100
 
 
 class CredentialsSerializer(serializers.Serializer):
     """An email and its password."""
 
-    email = serializers.EmailField(max_length=254)
+    email = serializers.EmailField(max_length=MAX_EMAIL)
     password = serializers.CharField(max_length=128, trim_whitespace=False)
+
+    def validate_email(self, email: str) -> str:
+        """Fold to lower case, as emails are kept; that may make them longer."""
+        if len(email.lower()) > MAX_EMAIL:
+            raise serializers.ValidationError(f"This is longer than {MAX_EMAIL} characters.")
+        return email.lower()
 
 
 class RegistrationSerializer(CredentialsSerializer):
@@ -41,14 +51,19 @@ class PreferencesSerializer(serializers.Serializer):
 
     user_id = serializers.CharField(max_length=128, required=False, write_only=True)
     genres = serializers.ListField(
-        child=serializers.CharField(max_length=100), max_length=50, required=False
+        child=serializers.CharField(max_length=MAX_GENRE), max_length=50, required=False
     )
     artists = serializers.ListField(
         child=serializers.CharField(max_length=500), max_length=100, required=False
     )
-    energy = serializers.FloatField(min_value=0, max_value=1, required=False, allow_null=True)
+    energy = NumberField(min_value=0, max_value=1, required=False, allow_null=True)
     mood = serializers.ChoiceField(choices=Mood.choices, required=False, allow_blank=True)
 
     def validate_genres(self, genres: list[str]) -> list[str]:
         """Fold to lower case, as genres are kept, each once."""
-        return list(dict.fromkeys(genre.lower() for genre in genres))
+        folded = list(dict.fromkeys(genre.lower() for genre in genres))
+        if any(len(genre) > MAX_GENRE for genre in folded):
+            raise serializers.ValidationError(
+                f"In lower case, one is longer than {MAX_GENRE} characters."
+            )
+        return folded

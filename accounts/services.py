@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -49,18 +50,18 @@ def revoke_token(*, user: User, secret: str) -> None:
     ApiToken.objects.filter(user=user, digest=ApiToken.digest_of(secret)).delete()
 
 
-def set_preferences(
-    *,
-    listener: Listener,
-    genres: Sequence[str] | None = None,
-    artists: Sequence[str] | None = None,
-    energy: float | None = None,
-    mood: str | None = None,
-) -> Preferences:
-    """Replace what is given of a listener's stated preferences; None leaves a field as it is."""
-    given = {"genres": genres, "artists": artists, "energy": energy, "mood": mood}
-    changes = {name: value for name, value in given.items() if value is not None}
-    preferences, _ = Preferences.objects.update_or_create(listener=listener, defaults=changes)
+class StatedPreferences(TypedDict, total=False):
+    """What a listener may say they like; each part may be left out."""
+
+    genres: Sequence[str]
+    artists: Sequence[str]
+    energy: float | None
+    mood: str
+
+
+def set_preferences(*, listener: Listener, **given: Unpack[StatedPreferences]) -> Preferences:
+    """Replace what is given of a listener's stated preferences; what is left out stays."""
+    preferences, _ = Preferences.objects.update_or_create(listener=listener, defaults=given)
     return preferences
 
 

@@ -60,6 +60,10 @@ class TokenView(APIView):
         is_login = self.request is not None and self.request.method == "POST"
         return [] if is_login else super().get_authenticators()
 
+    def get_authenticate_header(self, request: Request) -> str:
+        """Make DRF answer a wrong password with 401 rather than 403."""
+        return "Bearer"
+
     @extend_schema(request=CredentialsSerializer, responses={200: SessionSerializer})
     def post(self, request: Request) -> Response:
         """Answer a new token for an email and its password."""

@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.vocabulary import Device, Mood
+from musicrec.fields import NumberField
 from recommendations.models import Feedback
 from recommendations.services.recommend import Answer, Wishes
 
@@ -26,7 +27,7 @@ class WishesSerializer(serializers.Serializer):
     exclude = serializers.ListField(
         child=serializers.CharField(max_length=128), max_length=1000, default=list
     )
-    discovery = serializers.FloatField(
+    discovery = NumberField(
         min_value=0, max_value=1, required=False, allow_null=True, help_text="0 familiar, 1 daring"
     )
 
@@ -122,7 +123,7 @@ class FeedbackSerializer(serializers.Serializer):
     track_id = serializers.CharField(max_length=128)
     kind = serializers.ChoiceField(choices=Feedback.Kind.choices, required=False)
     rating = serializers.IntegerField(min_value=1, max_value=5, required=False, allow_null=True)
-    completion = serializers.FloatField(
+    completion = NumberField(
         min_value=0, max_value=1, required=False, allow_null=True, help_text="share heard"
     )
     recommendation_id = serializers.UUIDField(required=False, allow_null=True)

@@ -27,11 +27,12 @@ def trained(tmp_path_factory):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             # A process of its own: TensorFlow takes 600 MB that it would never give back.
-            subprocess.run(
+            subprocess.run(  # noqa: S603 (our own command)
                 [sys.executable, "-m", "recommendations.tests.small_world", str(folder)],
                 check=True,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"},
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
     return load(folder)
 

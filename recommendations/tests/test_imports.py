@@ -1,15 +1,9 @@
 import csv
 import gzip
 import io
-import json
-import os
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import pytest
-from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
 from accounts.models import Listener
@@ -22,13 +16,6 @@ from recommendations.services.imports.tracks import import_tracks
 from recommendations.services.taste import read_taste
 from recommendations.serving import state
 from recommendations.tests.factories import make_feedback, make_listener, make_track
-
-SHARED = Path(
-    os.environ.get("MUSICREC_SHARED", django_settings.BASE_DIR.parent / "shared" / "data")
-)
-real_data = pytest.mark.skipif(
-    not (SHARED / "listening").is_dir(), reason=f"there is no {SHARED / 'listening'}"
-)
 
 pytestmark = pytest.mark.django_db
 
@@ -410,53 +397,3 @@ def test_rejects_that_cannot_be_written_are_said_plainly_and_nothing_is_changed(
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("import_listens", str(path), rejects=tmp_path / "taken" / "bad.csv")
     assert not PlayCount.objects.exists()
-
-
-_IMPORT_AND_MEASURE = """
-import json, resource, sys
-from pathlib import Path
-import django
-django.setup()
-from recommendations.services.imports.listens import import_listens
-from recommendations.services.imports.reading import Rejects
-from recommendations.services.imports.tracks import import_tracks
-
-folder, rejects_path = map(Path, sys.argv[1:])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-counts = []
-for importer, name in ((import_tracks, "tracks.csv"), (import_listens, "listens.csv.gz")):
-    with Rejects(name, rejects_path) as rejects:
-        report = importer(folder / name, rejects=rejects)
-    counts += [report.created, rejects.count]
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(json.dumps({"counts": counts, "grown_mb": grown / 1024}))
-"""
-
-
-@real_data
-@pytest.mark.usefixtures("committed")
-def test_the_real_listening_loads_whole_within_500_mb(child_environment, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", _IMPORT_AND_MEASURE, SHARED / "listening", tmp_path / "bad.csv"],
-        env=child_environment,
-        cwd=django_settings.BASE_DIR,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    measured = json.loads(done.stdout)
-    assert measured["counts"] == [5734, 0, 197_249, 0]
-    assert PlayCount.objects.count() == 197_249
-    assert Listener.objects.count() == 1850
-    assert measured["grown_mb"] < 500
-
-
-@real_data
-def test_the_real_lastfm_archive_loads_whole(load):
-    content = (SHARED / "lastfm-2k" / "hetrec2011-lastfm-2k.zip").read_bytes()
-    (tracks, listens), rejects = load(import_lastfm, content, name="lastfm.zip")
-    assert tracks.created + sum(row[1].startswith("artists.dat") for row in rejects) == 17_632
-    assert (
-        listens.created
-        + sum(row[1].startswith(("user_artists.dat", "the track")) for row in rejects)
-        == 92_834
-    )
