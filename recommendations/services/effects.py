@@ -74,10 +74,39 @@ def _close(events: Sequence[OutboxEvent], at: datetime) -> None:
 
 def _apply(events: Sequence[OutboxEvent], at: datetime) -> None:
     """Apply the effects; each part locks its rows in one order, so that workers never deadlock."""
+    # The slate of a listener who was erased stays in the ledger, and is nobody's any more.
+    events = [event for event in events if _is_somebodys(event)]
     responses = [event.feedback for event in events if event.feedback is not None]
     warm_tracks(responses)
     experiments.services.apply_events([_listener_event(event) for event in events])
     reward_slates(responses, at)
+
+
+def _is_somebodys(event: OutboxEvent) -> bool:
+    subject = event.feedback or event.recommendation
+    return subject is not None and subject.listener_id is not None
+
+
+def _decayed(heat: str, age: str) -> str:
+    """Return SQL for a heat halved once per `age`; 0 where Postgres would refuse so small a one."""
+    return (
+        f"CASE WHEN {heat} < 1e-30 OR {age} > 100 THEN 0 "
+        f"ELSE {heat} * power(0.5, ({age})::float8) END"
+    )
+
+
+_OLD = _decayed("h.heat", "greatest(extract(epoch FROM excluded.heat_at - h.heat_at), 0) / %s")
+_NEW = _decayed(
+    "excluded.heat", "greatest(extract(epoch FROM h.heat_at - excluded.heat_at), 0) / %s"
+)
+_WARM = f"""
+    INSERT INTO recommendations_trackheat AS h (track_id, heat, heat_at, n_feedback)
+    VALUES (%s, %s, %s, 1)
+    ON CONFLICT (track_id) DO UPDATE SET
+        heat = {_OLD} + {_NEW},
+        heat_at = greatest(h.heat_at, excluded.heat_at),
+        n_feedback = h.n_feedback + 1
+"""  # noqa: S608 (SQL of ours)
 
 
 def warm_tracks(responses: Sequence[Feedback]) -> None:
@@ -90,20 +119,7 @@ def warm_tracks(responses: Sequence[Feedback]) -> None:
         for track, preference, moment in rows:
             # Both the sum and the response are brought to the later of their times: the order in
             # which responses arrive makes no difference.
-            cursor.execute(
-                """
-                INSERT INTO recommendations_trackheat AS h (track_id, heat, heat_at, n_feedback)
-                VALUES (%s, %s, %s, 1)
-                ON CONFLICT (track_id) DO UPDATE SET
-                    heat = h.heat * 0.5 ^ (extract(epoch FROM
-                               greatest(excluded.heat_at - h.heat_at, '0')) / %s)
-                         + excluded.heat * 0.5 ^ (extract(epoch FROM
-                               greatest(h.heat_at - excluded.heat_at, '0')) / %s),
-                    heat_at = greatest(h.heat_at, excluded.heat_at),
-                    n_feedback = h.n_feedback + 1
-                """,
-                [track, preference, moment, half_life, half_life],
-            )
+            cursor.execute(_WARM, [track, preference, moment, *[half_life] * 4])
 
 
 def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
