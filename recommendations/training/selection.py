@@ -147,7 +147,8 @@ def choose_blend(
     )
     contents = grid["content"] if model.content.is_known else (0.0,)
     blend, score = best([replace(blend, content=weight) for weight in contents])
-    alone = validation.ndcg(standardised)
+    # A single 0 where nothing could be held out.
+    alone = np.broadcast_to(validation.ndcg(standardised), len(COMPONENTS))
     parts = {f"ndcg@20_{name}": float(value) for name, value in zip(COMPONENTS, alone, strict=True)}
     return blend, {**parts, "ndcg@20_hybrid_ensemble": score}
 
