@@ -97,6 +97,8 @@ def load(folder: Path) -> ServingModel:
         return _from_arrays(arrays, manifest["constants"], manifest["metadata"])
     except CorruptArtefact:
         raise
+    except OSError as error:
+        raise CorruptArtefact(f"{folder} cannot be read: {error}") from error
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise CorruptArtefact(f"{folder}: the manifest and arrays do not fit: {error!r}") from error
 

@@ -128,8 +128,8 @@ def servable(strategy: str, scene: Scene) -> tuple[str, str]:
 
     The chain ends at `trending`, which needs nothing but a catalogue.
     """
-    if strategy not in STRATEGIES:  # experiments take any name for a policy
-        return "trending", "unknown_strategy"
+    if strategy not in STRATEGIES:  # an experiment may prescribe what nobody has written
+        return ("trending" if scene.is_unknown else "content_based"), "unknown_strategy"
     if not STRATEGIES[strategy].is_available(scene.stage):
         if scene.is_unknown:
             return "trending", scene.stage.degraded
@@ -154,9 +154,7 @@ def context_of(
     responses = taste.n_plays + taste.n_skips
     last = taste.last_seen_at
     return Context(
-        local_time=at.astimezone(zoneinfo.ZoneInfo(listener.time_zone))
-        if listener.time_zone
-        else at,
+        local_time=_local_time(listener, at),
         valence=mood[0] if mood else None,
         arousal=mood[1] if mood else None,
         device=device,
@@ -172,6 +170,14 @@ def context_of(
         else None,
         last_preference=session.last_preference if session.n_tracks else None,
     )
+
+
+def _local_time(listener: Listener, at: datetime) -> datetime:
+    """Return the listener's local time; UTC where their time zone is not known, or is none."""
+    try:
+        return at.astimezone(zoneinfo.ZoneInfo(listener.time_zone or "UTC"))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return at
 
 
 def genre_entropy(scene: Scene) -> float | None:

@@ -28,6 +28,9 @@ from recommendations.serving.strategies import STRATEGIES, Scene
 MOOD_WEIGHT = 0.5
 """How far a mood moves a ranking: in standard deviations of score per unit of audio distance."""
 
+MODELLED = frozenset({"neural_cf", "hybrid_ensemble", "discovery"})
+"""Strategies that rank by the model where there is one."""
+
 EXPLORED_PLACES = {"discovery": 2}
 """Places of a slate given to a draw among the runners-up, by strategy; none elsewhere."""
 
@@ -138,6 +141,8 @@ def recommend(
         )
     )
     served, fallback = policies.servable(decision.strategy, scene)
+    if not fallback and scene.vector is not None and served in MODELLED:
+        fallback = stage.degraded
     slate, scores = rank(scene, served, taste, wishes, at, seed=request_id.int)
     if slate.relaxed and not fallback:
         fallback = f"too_few_tracks:{slate.relaxed}"

@@ -7,6 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from recommendations.core.artefact import load
+from recommendations.serving import state
 from recommendations.tests.factories import make_catalogue, make_listener, make_token, make_version
 
 
@@ -27,13 +28,13 @@ def trained(tmp_path_factory):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             # A process of its own: TensorFlow takes 600 MB that it would never give back.
-            subprocess.run(  # noqa: S603 (our own command)
+            done = subprocess.run(  # noqa: S603 (our own command)
                 [sys.executable, "-m", "recommendations.tests.small_world", str(folder)],
-                check=True,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
             )
+            assert done.returncode == 0, done.stderr
     return load(folder)
 
 
@@ -46,7 +47,9 @@ def tracks(db):
 @pytest.fixture
 def version(tracks, trained):
     """The small world's model, serving."""
-    return make_version(trained, tracks)
+    version = make_version(trained, tracks)
+    state.forget()  # what a fixture before this one made this process load
+    return version
 
 
 @pytest.fixture

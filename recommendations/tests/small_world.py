@@ -73,11 +73,10 @@ def train(folder: Path) -> None:
 
     config = FitConfig(
         factorization=FactorizationConfig(dim=8, sweeps=4),
-        factorization_grid=((0.1, 0.01),),
-        similarity_grid=((5.0, 0.0),),
         network=NetworkConfig(history_dim=8, layers=(8,)),
-        batches=BatchConfig(users_per_batch=16, negatives=16, pretrain_negatives=16),
-        optimizer=OptimizerConfig(max_epochs=4, pretrain_epochs=2),
+        batches=BatchConfig(users_per_batch=16, negatives=16),
+        optimizer=OptimizerConfig(min_epochs=4, max_epochs=6, check_every=2),
+        validation_pairs=2 * N_LISTENERS,
     )
     save(folder, fit(interactions(), content(), config=config, seed=1).model)
 
