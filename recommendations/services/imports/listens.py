@@ -91,6 +91,7 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
         """,
         [simulated, now],
     )
+    cursor.execute("ANALYZE accounts_listener, recommendations_track")
     cursor.execute(
         """
         INSERT INTO recommendations_playcount AS p (listener_id, track_id, plays, imported_at)

@@ -110,6 +110,7 @@ def load_staged_tracks(cursor) -> ImportReport:
         [timezone.now()] * 2,
     )
     touched = dict(cursor.fetchall())
+    cursor.execute("ANALYZE recommendations_track, recommendations_artist, recommendations_genre")
     cursor.execute("DROP TABLE IF EXISTS pg_temp.wanted")
     cursor.execute(
         """

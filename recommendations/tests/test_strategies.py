@@ -1,0 +1,99 @@
+"""What every strategy keeps to, whatever it ranks by."""
+
+import numpy as np
+import pytest
+
+from accounts.services import set_preferences
+from recommendations.services import taste as tastes
+from recommendations.services.recommend import Wishes, set_scene
+from recommendations.serving import state
+from recommendations.serving.strategies import STRATEGIES
+from recommendations.tests.factories import make_feedback, make_listener
+
+
+def scene_of(listener, **wishes):
+    return set_scene(listener, tastes.read_taste(listener), Wishes(**wishes), state.current())
+
+
+@pytest.fixture
+def fan(tracks, version):
+    """A listener who loves one genre's tracks and rejects another's."""
+    listener = make_listener()
+    for track in tracks[1:16:3]:
+        make_feedback(listener=listener, track=track, kind="rating", rating=5)
+    make_feedback(listener=listener, track=tracks[2], kind="dislike")
+    return listener
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+class TestContract:
+    def test_it_is_known_by_its_name(self, name):
+        assert STRATEGIES[name].name == name
+
+    def test_it_scores_every_track_with_a_number(self, name, fan):
+        scene = scene_of(fan)
+        assert STRATEGIES[name].is_available(scene.stage)
+        scores = STRATEGIES[name].scores(scene)
+        assert scores.shape == (len(scene.catalogue),)
+        assert scores.dtype == np.float32
+        assert not np.isnan(scores).any()
+        assert np.isfinite(scores).any()
+
+    def test_the_same_scene_gives_the_same_scores(self, name, fan):
+        strategy = STRATEGIES[name]
+        np.testing.assert_array_equal(
+            strategy.scores(scene_of(fan)), strategy.scores(scene_of(fan))
+        )
+
+    def test_it_gives_a_reason_for_every_track(self, name, fan):
+        scene = scene_of(fan)
+        STRATEGIES[name].scores(scene)
+        reasons = [STRATEGIES[name].reason(scene, row) for row in range(len(scene.catalogue))]
+        assert all(reason.strip() for reason in reasons)
+
+    def test_somebody_unknown_does_no_harm(self, name, tracks, version):
+        scene = scene_of(make_listener())
+        assert scene.is_unknown
+        scores = STRATEGIES[name].scores(scene)
+        assert not np.isnan(scores).any()
+        assert STRATEGIES[name].reason(scene, int(np.argmax(scores)))
+
+    def test_without_a_model_it_ranks_or_says_that_it_cannot(self, name, tracks):
+        state.forget()
+        scene = scene_of(make_listener())
+        if STRATEGIES[name].is_available(scene.stage):
+            assert np.isfinite(STRATEGIES[name].scores(scene)).any()
+        else:
+            with pytest.raises(ValueError, match="no model"):
+                STRATEGIES[name].scores(scene)
+
+
+def test_the_dial_of_discovery_moves_it_to_the_less_known(fan):
+    def popularity_of_best(adventure):
+        scene = scene_of(fan, adventure=adventure)
+        best = np.argsort(-STRATEGIES["discovery"].scores(scene), kind="stable")[:5]
+        return scene.catalogue.popularity[best].mean()
+
+    assert popularity_of_best(1.0) <= popularity_of_best(0.0)
+
+
+def test_three_named_artists_make_a_list_of_their_own(tracks, version):
+    artists = [track.artist.name for track in tracks[:3]]
+    named, nobody = make_listener(), make_listener()
+    set_preferences(listener=named, artists=artists)
+    scene = scene_of(named)
+    assert not scene.is_unknown
+    scores = STRATEGIES["hybrid_ensemble"].scores
+    assert not np.allclose(scores(scene), scores(scene_of(nobody)))
+    reason = STRATEGIES["neural_cf"].reason(scene, int(np.argmax(scores(scene))))
+    assert "you" in reason
+
+
+def test_changed_preferences_change_the_next_scores(tracks, version):
+    listener = make_listener()
+    set_preferences(listener=listener, genres=[tracks[0].genres.first().name])
+    before = STRATEGIES["neural_cf"].scores(scene_of(listener))
+    set_preferences(listener=listener, genres=[tracks[1].genres.first().name])
+    listener.refresh_from_db()
+    after = STRATEGIES["neural_cf"].scores(scene_of(listener))
+    assert not np.allclose(before, after)
