@@ -19,7 +19,8 @@ def nothing_remembered():
 @pytest.fixture(autouse=True)
 def no_calls_counted(request):
     """Forget how often tests before this one called; each worker has a Redis database to itself."""
-    if request.node.get_closest_marker("django_db") or "committed" in request.fixturenames:
+    asks = {"db", "committed"} & set(request.fixturenames)
+    if asks or request.node.get_closest_marker("django_db"):
         import redis
         from django.conf import settings
 

@@ -10,7 +10,7 @@ from django.contrib.auth.password_validation import (
 )
 from django.core.exceptions import ValidationError
 
-from accounts.models import Listener, User
+from accounts.models import MAX_EMAIL, Listener, User
 from accounts.vocabulary import Mood
 from musicrec.limits import counts
 
@@ -34,7 +34,7 @@ class RegistrationForm(forms.Form):
     """A new account."""
 
     email = forms.EmailField(
-        max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+        max_length=MAX_EMAIL, widget=forms.EmailInput(attrs={"autocomplete": "email"})
     )
     password = forms.CharField(
         max_length=128,
@@ -42,6 +42,13 @@ class RegistrationForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=" ".join(password_validators_help_texts()[1:2]),
     )
+
+    def clean_email(self) -> str:
+        """Fold to lower case, as emails are kept; that may make them longer."""
+        email: str = self.cleaned_data["email"].lower()
+        if len(email) > MAX_EMAIL:
+            raise ValidationError(f"This is longer than {MAX_EMAIL} characters.")
+        return email
 
     def clean(self) -> dict[str, Any]:
         """Check the password against the rules."""

@@ -17,6 +17,9 @@ from django.utils import timezone
 
 from accounts.vocabulary import Mood
 
+MAX_EMAIL = 254
+"""Characters of an email, as Django's field has it."""
+
 
 class UserManager(BaseUserManager["User"]):
     """Creates users by email, which is their only name."""

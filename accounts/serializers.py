@@ -6,11 +6,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from accounts.models import User
+from accounts.models import MAX_EMAIL, User
 from accounts.vocabulary import Mood
 from musicrec.fields import NumberField
 
-MAX_EMAIL = 254
 MAX_GENRE = 100
 
 

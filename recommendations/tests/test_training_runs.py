@@ -1,0 +1,270 @@
+"""Training runs: one at a time, once each, and nothing left behind by one that dies."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from django.conf import settings as django_settings
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from recommendations.models import ModelVersion, ServingState, TrainingRun
+from recommendations.services import train as training
+from recommendations.services.snapshot import newest_slice, take_snapshot
+from recommendations.tests import small_world
+from recommendations.tests.factories import (
+    NOW,
+    make_catalogue,
+    make_feedback_row,
+    make_listener,
+    make_run,
+    make_token,
+    make_track,
+    make_version,
+)
+
+Status = TrainingRun.Status
+
+
+def make_listening(tracks):
+    """The small world's responses, as rows."""
+    known = small_world.interactions()
+    listeners = [make_listener() for _ in range(small_world.N_LISTENERS)]
+    for user, track, rating in zip(known.user_rows, known.track_rows, known.rating, strict=True):
+        make_feedback_row(
+            listener=listeners[user],
+            track=tracks[track],
+            kind="rating",
+            rating=int(rating),
+            preference=(float(rating) - 1) / 4,
+        )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
+def test_there_is_one_open_run_at_most(status):
+    make_run(status=status)
+    with pytest.raises(training.TrainingUnderWay):
+        training.request_training(trigger="manual", at=NOW)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_run(status=Status.QUEUED)
+
+
+@pytest.mark.django_db
+def test_a_closed_run_is_in_nobodys_way():
+    for status in (Status.SUCCEEDED, Status.FAILED):
+        make_run(status=status)
+    assert training.request_training(trigger="manual", at=NOW).status == Status.QUEUED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.SUCCEEDED, Status.FAILED])
+def test_a_second_delivery_does_nothing(status):
+    run = make_run(status=status)
+    assert training.train(run) is None
+    run.refresh_from_db()
+    assert (run.status, run.finished_at) == (status, None)
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_run_that_another_process_holds_is_not_taken(child_environment):
+    run = make_run(status=Status.QUEUED)
+    with training._lock(run) as held:
+        assert held
+        done = subprocess.run(  # noqa: S603 (our own command)
+            [sys.executable, "manage.py", "train", "--run", str(run.pk)],
+            env=child_environment,
+            cwd=django_settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+        )
+    assert done.stdout == f"Run {run.pk} was not waiting; nothing to do.\n"
+    run.refresh_from_db()
+    assert run.status == Status.QUEUED
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_killed_training_leaves_its_run_failed_and_nothing_else_changed(
+    child_environment, trained
+):
+    tracks = make_catalogue()
+    champion = make_version(trained, tracks)
+    make_listening(tracks)
+    run = training.request_training(trigger="manual", at=NOW)
+    before = ServingState.objects.values().get()
+    child = subprocess.Popen(  # noqa: S603 (our own command)
+        [sys.executable, "manage.py", "train", "--run", str(run.pk)],
+        env=child_environment,
+        cwd=django_settings.BASE_DIR,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert any(line.startswith("snapshot:") for line in child.stderr)
+        run.refresh_from_db()
+        assert run.status == Status.RUNNING
+        assert training.fail_dead_runs() == 0  # it works yet
+    finally:
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+        child.stderr.close()
+    with connection.cursor() as cursor:  # Postgres notices in its own time that nobody is there
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [training._LOCK_SPACE, run.pk])
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [training._LOCK_SPACE, run.pk])
+    assert training.fail_dead_runs() == 1
+    run.refresh_from_db()
+    assert (run.status, run.error) == (
+        Status.FAILED,
+        "The training process ended without finishing.",
+    )
+    assert run.finished_at is not None
+    assert ServingState.objects.values().get() == before
+    assert list(ModelVersion.objects.all()) == [champion]
+    assert [path.name for path in django_settings.MODELS_DIR.iterdir()] == [champion.folder]
+    assert training.request_training(trigger="manual", at=NOW).status == Status.QUEUED
+
+
+@pytest.mark.usefixtures("committed")
+def test_without_anything_to_learn_the_run_fails_and_says_why(child_environment):
+    make_catalogue(3)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "train"],
+        env=child_environment,
+        cwd=django_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "There are no plays, ratings or other responses to learn from." in done.stderr
+    assert "Traceback" not in done.stderr
+    run = TrainingRun.objects.get()
+    assert (run.status, ModelVersion.objects.count()) == (Status.FAILED, 0)
+    assert run.error.startswith("NothingToLearn: ")
+
+
+# -- challenger and champion ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("challenger", "champion", "promoted"),
+    [(0.4, 0.3, True), (0.3, 0.4, False), (0.3, 0.3, False)],
+)
+def test_only_the_better_one_is_served_and_the_verdict_gives_the_numbers(
+    challenger, champion, promoted
+):
+    comparison = {
+        "challenger": challenger,
+        "champion": champion,
+        "champion_version": 7,
+        "listeners": 20,
+    }
+    assert training._is_better(comparison) is promoted
+    verdict = training.verdict_on(comparison)
+    assert verdict.startswith("Promoted: " if promoted else "Kept, not served: ")
+    assert "model 7" in verdict
+
+
+def test_the_first_model_is_served():
+    comparison = {"challenger": None, "champion": None, "champion_version": None, "listeners": 0}
+    assert training._is_better(comparison)
+    assert training.verdict_on(comparison) == "Promoted: there was no model before it."
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_model_is_as_good_as_itself_on_the_newest_slice(trained):
+    tracks = make_catalogue()
+    make_version(trained, tracks)
+    make_listening(tracks)
+    snapshot = take_snapshot()
+    newest = newest_slice(snapshot, share=0.2)
+    model = training.load_version(ModelVersion.objects.get())
+    comparison = training.compare(snapshot, newest, model)
+    assert comparison["challenger"] == comparison["champion"] > 0
+    assert comparison["difference_se"] == 0
+    assert comparison["listeners"] > 20
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_newest_slice_is_the_newest_and_leaves_each_listener_two_pairs():
+    listeners = [make_listener() for _ in range(3)]
+    tracks = [make_track() for _ in range(10)]
+    for n, track in enumerate(tracks):
+        for listener in listeners[:2]:
+            at = NOW.replace(hour=n)
+            make_feedback_row(listener=listener, track=track, at=at)
+    make_feedback_row(listener=listeners[2], track=tracks[0], at=NOW)
+    snapshot = take_snapshot()
+    newest = newest_slice(snapshot, share=0.3)
+    times = snapshot.interactions.time
+    users = snapshot.interactions.user_rows
+    assert not newest[users == 2].any()
+    assert times[newest].min() >= times[~newest & (users != 2)].max()
+    left = np.bincount(users[~newest], minlength=3)
+    assert (left[:2] >= 2).all()
+
+
+# -- when a run is due ---------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_run_is_due_after_so_much_new_feedback_and_not_while_one_is_open(settings):
+    settings.MUSICREC = {**settings.MUSICREC, "RETRAIN_AFTER": 3}
+    listener = make_listener()
+    rows = [make_feedback_row(listener=listener, track=make_track()) for _ in range(2)]
+    assert not training.is_due(at=timezone.now())
+    rows.append(make_feedback_row(listener=listener, track=make_track()))
+    assert training.is_due(at=timezone.now())
+    run = make_run(status=Status.QUEUED)
+    assert not training.is_due(at=timezone.now())
+    TrainingRun.objects.filter(pk=run.pk).update(
+        status=Status.SUCCEEDED, snapshot={"last_feedback": rows[0].pk}
+    )
+    assert not training.is_due(at=timezone.now())
+    make_feedback_row(listener=listener, track=make_track())
+    assert training.is_due(at=timezone.now())
+
+
+# -- the web process -----------------------------------------------------------------------------
+
+_SERVE = """
+import io, sys
+from musicrec.wsgi import application
+from django.urls import get_resolver
+
+def walk(patterns):
+    for pattern in patterns:
+        yield from walk(pattern.url_patterns) if hasattr(pattern, "url_patterns") else [pattern]
+
+print(len(list(walk(get_resolver().url_patterns))), "addresses")
+body = b'{"n_recommendations": 5}'
+for method, path in (("GET", "/"), ("GET", "/readyz"), ("POST", "/recommend"), ("GET", "/schema")):
+    environ = {
+        "REQUEST_METHOD": method, "PATH_INFO": path, "SERVER_NAME": "testserver",
+        "SERVER_PORT": "80", "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_TYPE": "application/json", "wsgi.url_scheme": "http", "wsgi.errors": sys.stderr,
+        "HTTP_AUTHORIZATION": "Bearer " + sys.argv[1],
+    }
+    answer = application(environ, lambda status, headers: print(path, status))
+    list(answer)
+print(sorted({"tensorflow", "keras"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_web_process_never_imports_tensorflow(child_environment, trained):
+    make_version(trained, make_catalogue())
+    done = subprocess.run(  # noqa: S603 (our own command)
+        [sys.executable, "-c", _SERVE, make_token(make_listener(genres=["rock"]))],
+        env=child_environment,
+        cwd=django_settings.BASE_DIR,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    first, *answers, modules = done.stdout.splitlines()
+    assert int(first.split()[0]) > 20
+    assert answers == ["/ 200 OK", "/readyz 200 OK", "/recommend 200 OK", "/schema 200 OK"]
+    assert modules == "[]"
