@@ -16,8 +16,9 @@ import socket
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import quote
 
 DATABASE = "musicrec"
@@ -46,8 +47,11 @@ def start_postgres(folder: Path, *, durable: bool = True) -> str:
 
     make_folder(folder.parent)
     try:
-        server = get_server(folder, start=False)
-        with _locked(folder.parent / f"{folder.name}.lock"):
+        # Its own count of who is left goes wrong when one of them is killed; ours does not.
+        server = get_server(folder, start=False, cleanup_mode=None)
+        lock = folder.parent / f"{folder.name}.lock"
+        with _locked(lock):
+            users = _join(folder.parent / f"{folder.name}.users.lock")
             if not (folder / "PG_VERSION").exists():
                 server.ensure_pgdata_inited()
                 settings = POSTGRES_SETTINGS | ({} if durable else TEST_SETTINGS)
@@ -61,6 +65,7 @@ def start_postgres(folder: Path, *, durable: bool = True) -> str:
             f"The embedded Postgres in {folder} did not start ({error}). "
             "Set DATABASE_URL to use a server of your own."
         ) from error
+    _stop_when_last(lock, users, server.stop)
     socket_folder = address.split("host=", 1)[1]
     return f"postgresql://postgres@/{DATABASE}?host={quote(socket_folder, safe='/')}"
 
@@ -87,28 +92,43 @@ def start_redis(folder: Path) -> str:
         EmbeddedServerError: the folder cannot be written, or Redis does not start.
     """
     make_folder(folder)
-    with _locked(folder / "start.lock"):
-        users = (folder / "users.lock").open("a")
-        fcntl.flock(users, fcntl.LOCK_SH)  # held while this process lives
+    lock = folder / "start.lock"
+    with _locked(lock):
+        users = _join(folder / "users.lock")
         url = _read_url(folder)
         if url is None or not _answers(url):
             url = _launch_redis(folder)
+
+    def stop() -> None:
+        _stop_redis(url)
+        (folder / "url").unlink(missing_ok=True)
+
+    _stop_when_last(lock, users, stop)
+    return url
+
+
+def _join(path: Path) -> TextIO:
+    """Return a file that is locked, together with all other users, while this process lives."""
+    users = path.open("a")
+    fcntl.flock(users, fcntl.LOCK_SH)
+    return users
+
+
+def _stop_when_last(lock: Path, users: TextIO, stop: Callable[[], None]) -> None:
+    """Call `stop` when this process ends, if no other one holds `users` then."""
     owner = os.getpid()
 
     def leave() -> None:
-        """Stop the server if no other process holds the shared lock."""
         if os.getpid() != owner:  # a forked child inherits this hook, not the duty
             return
-        with _locked(folder / "start.lock"):
+        with _locked(lock):
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return
-            _stop_redis(url)
-            (folder / "url").unlink(missing_ok=True)
+            stop()
 
     atexit.register(leave)
-    return url
 
 
 def make_folder(folder: Path) -> None:

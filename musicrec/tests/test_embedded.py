@@ -59,7 +59,7 @@ def join():
     yield join
     for member in members:
         if member._process.returncode is None:
-            member.kill()
+            member.leave()  # and stop the server, if it is the last one
 
 
 def redis_answers(url):
@@ -95,14 +95,15 @@ def test_two_processes_at_once_share_one_server_and_the_last_one_stops_it(join, 
     assert not answers(url)
 
 
-def test_a_killed_process_does_not_keep_redis_running(join, tmp_path):
-    killed, other = (join("redis", tmp_path / "redis") for _ in range(2))
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_killed_process_does_not_keep_a_server_running(join, tmp_path, kind):
+    killed, other = (join(kind, tmp_path / kind) for _ in range(2))
     url = killed.url()
     assert other.url() == url
     killed.kill()
-    assert redis_answers(url)
+    assert ANSWERS[kind](url)
     other.leave()
-    assert not redis_answers(url)
+    assert not ANSWERS[kind](url)
 
 
 def test_the_one_that_comes_after_a_crash_starts_redis_anew(join, tmp_path):
