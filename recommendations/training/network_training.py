@@ -46,9 +46,9 @@ class OptimizerConfig:
 
     learning_rate: float = 3e-3
     steps: int = 1500
-    min_epochs: int = 16
-    max_epochs: int = 40
-    joint_share: float = 0.2
+    min_epochs: int = 8
+    max_epochs: int = 12
+    joint_share: float = 0.15
     check_every: int = 4
     patience: int = 2
     rating_weight: float = 1.0

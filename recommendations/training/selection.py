@@ -25,7 +25,7 @@ from recommendations.training.validation import ValidationSlice
 Report = dict[str, float | int | str]
 Progress = Callable[[Report], None]
 
-MAX_USERS = 2000
+MAX_USERS = 1200
 """Listeners that settings are judged on; the blend is judged on all."""
 
 
@@ -47,8 +47,9 @@ class SelectionConfig:
     )
     blend: dict[str, tuple[float, ...]] = field(
         default_factory=lambda: {
-            "item_to_item": (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.5),
-            "popularity": (-0.2, -0.1, 0.0, 0.1, 0.2),
+            # From the network alone to, as good as, the item-to-item model alone.
+            "item_to_item": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 3.0, 10.0),
+            "popularity": (-0.1, 0.0, 0.1),
             "content": (0.0, 0.05, 0.1, 0.2, 0.4),
         }
     )
@@ -131,24 +132,22 @@ def choose_blend(
         ]
         return np.stack(columns).astype(np.float32)
 
-    def best(trials: list[Blend]) -> tuple[Blend, float]:
-        weights = np.array([[getattr(trial, name) for name in COMPONENTS] for trial in trials])
-        scores = validation.ndcg(
-            lambda rows, liking: weights.astype(np.float32) @ standardised(rows, liking)
-        )
-        chosen = int(np.argmax(scores))
-        return trials[chosen], float(scores[chosen])
+    def best(trials: list[Blend]) -> tuple[Blend, float, Floats]:
+        """Return the best trial with its NDCG, and the NDCG of each component alone."""
+        tried = [[getattr(trial, name) for name in COMPONENTS] for trial in trials]
+        weights = np.array([*tried, *np.eye(len(COMPONENTS))], np.float32)
+        scores = validation.ndcg(lambda rows, liking: weights @ standardised(rows, liking))
+        chosen = int(np.argmax(scores[: len(trials)]))
+        return trials[chosen], float(scores[chosen]), scores[len(trials) :]
 
-    blend, _ = best(
+    blend, _, alone = best(
         [
             Blend(1.0, item, 0.0, popularity)
             for item, popularity in product(grid["item_to_item"], grid["popularity"])
         ]
     )
     contents = grid["content"] if model.content.is_known else (0.0,)
-    blend, score = best([replace(blend, content=weight) for weight in contents])
-    # A single 0 where nothing could be held out.
-    alone = np.broadcast_to(validation.ndcg(standardised), len(COMPONENTS))
+    blend, score, _ = best([replace(blend, content=weight) for weight in contents])
     parts = {f"ndcg@20_{name}": float(value) for name, value in zip(COMPONENTS, alone, strict=True)}
     return blend, {**parts, "ndcg@20_hybrid_ensemble": score}
 
