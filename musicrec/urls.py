@@ -21,3 +21,6 @@ urlpatterns = [
     path("admin/login/", AccountLoginView.as_view(), name="admin-login"),
     path("admin/", admin.site.urls),
 ]
+
+handler404 = "musicrec.exceptions.page_not_found"
+handler500 = "musicrec.exceptions.server_error"

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.vocabulary import Device, Mood
@@ -92,12 +93,14 @@ class AnswerSerializer(serializers.Serializer):
     generated_at = serializers.DateTimeField(source="recommendation.created_at")
     recommendations = ItemSerializer(source="items", many=True)
 
-    def get_experiment(self, answer: Answer) -> VariantSerializer | None:
+    @extend_schema_field(VariantSerializer(allow_null=True))
+    def get_experiment(self, answer: Answer) -> dict[str, str] | None:
         """Return key and variant, or null."""
         row = answer.recommendation
         return {"key": row.experiment, "variant": row.variant} if row.experiment else None
 
-    def get_bandit(self, answer: Answer) -> ArmSerializer | None:
+    @extend_schema_field(ArmSerializer(allow_null=True))
+    def get_bandit(self, answer: Answer) -> dict[str, Any] | None:
         """Return arm and probability, or null."""
         row = answer.recommendation
         if not row.probabilities:

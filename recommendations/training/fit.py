@@ -67,6 +67,10 @@ class FitConfig:
         selection: what is tried on validation.
         validation_pairs: about how many pairs are held out, at least one of each listener who
             has three and at most ten.
+        refit_share: share of the pairs that validation may hold out before factorization and
+            network are trained once more on everything.  Below it a second training would cost
+            as much as the first and add next to nothing: listeners are folded in from their
+            whole histories all the same.
         newest: whether the newest pairs are held out where times are known.
     """
 
@@ -77,6 +81,7 @@ class FitConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     validation_pairs: int = 6000
+    refit_share: float = 0.04
     newest: bool = True
 
 
@@ -157,7 +162,7 @@ def fit(
         progress=progress,
     )
     clock.stage("item_to_item")
-    learned, _ = _train_network(
+    learned, network_size = _train_network(
         factorization, features, train, config, seed, progress, validation=validation
     )
     clock.stage("network")
@@ -167,12 +172,14 @@ def fit(
     honest = calibrate(draft, train, held_out, rng)
     clock.stage("calibration", **honest.metrics)
 
-    full = factorize(
-        interactions, features, config=factorization.config, rng=np.random.default_rng(seed)
-    )
-    trained, network_size = _train_network(
-        full, features, interactions, config, seed, progress, like=learned
-    )
+    full, trained = factorization, learned
+    if len(held_out) > config.refit_share * len(interactions):
+        full = factorize(
+            interactions, features, config=factorization.config, rng=np.random.default_rng(seed)
+        )
+        trained, network_size = _train_network(
+            full, features, interactions, config, seed, progress, like=learned
+        )
     model = _assemble(
         replace(trained.network, rating_blend=honest.rating_blend),
         item_weights(affinities_of(interactions), similarity_config),

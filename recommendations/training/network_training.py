@@ -47,7 +47,7 @@ class OptimizerConfig:
     learning_rate: float = 3e-3
     steps: int = 1500
     min_epochs: int = 8
-    max_epochs: int = 12
+    max_epochs: int = 10
     joint_share: float = 0.15
     check_every: int = 4
     patience: int = 2

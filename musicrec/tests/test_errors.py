@@ -1,0 +1,27 @@
+from unittest import mock
+
+import pytest
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"), [("*/*", "application/json"), ("text/html", "text/html")]
+)
+def test_an_unknown_address_is_answered_in_the_callers_form(client, accept, kind):
+    response = client.get("/no/such/address", headers={"accept": accept})
+    assert response.status_code == 404
+    assert response.headers["content-type"].startswith(kind)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"), [("*/*", "application/json"), ("text/html", "text/html")]
+)
+def test_a_fault_of_ours_is_answered_in_the_callers_form_and_tells_nothing(client, accept, kind):
+    client.raise_request_exception = False
+    # A fault that no input should bring about has to be planted.
+    with mock.patch("recommendations.views.home.JsonResponse", side_effect=KeyError("a secret")):
+        response = client.get("/livez", headers={"accept": accept})
+    assert response.status_code == 500
+    assert response.headers["content-type"].startswith(kind)
+    assert "secret" not in response.content.decode()
