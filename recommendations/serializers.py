@@ -71,7 +71,7 @@ class VariantSerializer(serializers.Serializer):
     variant = serializers.CharField()
 
 
-class ArmSerializer(serializers.Serializer):
+class ChosenArmSerializer(serializers.Serializer):
     """What the bandit chose."""
 
     arm = serializers.CharField()
@@ -99,7 +99,7 @@ class AnswerSerializer(serializers.Serializer):
         row = answer.recommendation
         return {"key": row.experiment, "variant": row.variant} if row.experiment else None
 
-    @extend_schema_field(ArmSerializer(allow_null=True))
+    @extend_schema_field(ChosenArmSerializer(allow_null=True))
     def get_bandit(self, answer: Answer) -> dict[str, Any] | None:
         """Return arm and probability, or null."""
         row = answer.recommendation
