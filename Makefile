@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test test-slow check lock bench bench-bandits clean
+.PHONY: help run install install-dev test test-slow check lock bench bench-bandits bench-experiments clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -62,6 +62,10 @@ bench-bandits: install-dev ## measure the bandit's regret beside three libraries
 	@var/bench-bandits/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/requirements-bandits.txt
 	@var/bench-bandits/bin/python benchmarks/bandits.py
 	@$(PY) benchmarks/bandits_rewards.py
+
+bench-experiments: install-dev ## measure assignment, and roll-ups at a million listeners
+	@$(PY) benchmarks/experiments_assignment.py
+	@$(PY) benchmarks/experiments_rollup.py
 
 clean: ## remove the virtual environment and everything under var/
 	rm -rf $(VENV) var
