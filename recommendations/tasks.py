@@ -26,7 +26,7 @@ def drain_outbox() -> None:
         pass
 
 
-@shared_task(queue="training")
+@shared_task
 def train_model(run_id: int) -> None:
     """Carry out a waiting run in a process of its own, where TensorFlow may live and die.
 
