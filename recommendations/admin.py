@@ -1,7 +1,7 @@
 """Catalogue, registry, ledger and outbox in the admin."""
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -101,14 +101,14 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     actions = ("promote", "roll_back")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
-        """Load what the list shows of the run."""
-        return super().get_queryset(request).select_related("run")
+        """Say of each version whether it serves, in the same query."""
+        serving = ServingState.objects.filter(model_version=OuterRef("pk"))
+        return super().get_queryset(request).annotate(is_serving=Exists(serving))
 
     @admin.display(boolean=True)
     def serves(self, version: ModelVersion) -> bool:
         """Return whether web processes serve this version."""
-        state = ServingState.objects.first()
-        return state is not None and state.model_version_id == version.pk
+        return version.is_serving
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Return whether this person may decide what serves."""

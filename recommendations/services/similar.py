@@ -8,6 +8,7 @@ import numpy as np
 
 from recommendations.core.arrays import top_k
 from recommendations.serving import state
+from recommendations.serving.catalogue import Catalogue
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def similar_tracks(track_id: str, *, k: int) -> list[SimilarTrack] | None:
             if place >= 0 and place != row:
                 found[place] = (score, "listening")
     if len(found) < k:
-        likeness = _content_likeness(row)
+        likeness = _content_likeness(catalogue, row)
         likeness[[row, *found]] = -np.inf
         for place in top_k(likeness, k - len(found)).tolist():
             found[place] = (float(likeness[place]), "content")
@@ -62,9 +63,8 @@ def similar_tracks(track_id: str, *, k: int) -> list[SimilarTrack] | None:
     ]
 
 
-def _content_likeness(row: int) -> np.ndarray:
+def _content_likeness(catalogue: Catalogue, row: int) -> np.ndarray:
     """Return the cosine of every track's content vector with one track's, shape (n_tracks,)."""
-    catalogue = state.current().catalogue
     likeness = np.empty(len(catalogue), np.float32)
     own = catalogue.content_vectors(np.array([row]))[0]
     block = 20_000  # so that a million tracks need no dense matrix of their own
