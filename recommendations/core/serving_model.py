@@ -42,12 +42,14 @@ class Listener:
         preferences: in [0, 1], shape (n,).
         user_vector: shape (user_dim,).
         profile: taste in terms of content.
+        linked: item-to-item scores, of which most tracks have none.
     """
 
     track_rows: NDArray[np.int64]
     preferences: Floats
     user_vector: Floats
     profile: ContentProfile
+    linked: SparseVector
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +130,8 @@ class ServingModel:
         elif user_vector.shape != (self.user_dim,):
             raise ValueError(f"user_vector has shape {user_vector.shape}, not ({self.user_dim},)")
         profile = content_profile(self.content, rows, liking, stated)
-        return Listener(rows, liking, user_vector, profile)
+        linked = self.similarity.weighted_sum(rows, affinity(liking))
+        return Listener(rows, liking, user_vector, profile, linked)
 
     def neural_scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
         """Return the network's logit per track (or for `rows`)."""
@@ -140,29 +143,35 @@ class ServingModel:
 
     def item_scores(self, listener: Listener) -> Floats:
         """Return each track's sum of item-to-item weights from the listener's history."""
-        return self._linked(listener).dense()
+        return listener.linked.dense()
 
-    def hybrid_scores(self, listener: Listener, rows: AnyRows | None = None) -> Floats:
+    def hybrid_scores(
+        self, listener: Listener, rows: AnyRows | None = None, *, neural: Floats | None = None
+    ) -> Floats:
         """Return the blended score of every track, or of `rows`.
 
         Scores are standardised by each component's moments over the same tracks for every call
         (a fixed sample of the catalogue, all of a small one), so a track's score does not depend
         on which others are asked for.
+
+        Args:
+            listener: for whom.
+            rows: which tracks; all if None.
+            neural: `neural_scores` of the same tracks, where they are at hand already.
         """
-        linked = self._linked(listener)
-        scored = self._components(listener, linked, rows)
+        scored = self._components(listener, rows, neural)
         if rows is not None:
-            sample = self._components(listener, linked, self._reference)
+            sample = self._components(listener, self._reference)
         else:
             sample = {name: scores[self._reference] for name, scores in scored.items()}
         moments = {name: Moments.of(scores) for name, scores in sample.items()}
         # Most of these scores are 0, and a sample would miss those that are not.
-        moments["item_to_item"] = Moments.of_sparse(linked)
+        moments["item_to_item"] = Moments.of_sparse(listener.linked)
         return self.blend(scored, moments)
 
     def components(self, listener: Listener) -> dict[str, Floats]:
         """Return every component's scores over the whole catalogue, by `ensemble.COMPONENTS`."""
-        return self._components(listener, self._linked(listener), None)
+        return self._components(listener, None)
 
     def candidates(self, listener: Listener, *, n: int = N_CANDIDATES) -> NDArray[np.intp]:
         """Return the rows worth scoring, rising: all of them up to `EXACT_LIMIT` tracks.
@@ -173,7 +182,7 @@ class ServingModel:
         if self.index is None:
             return np.arange(self.n_tracks)
         near = self.index.candidates(self.network.weighted_factors(listener.user_vector), n=n)
-        linked = self._linked(listener)
+        linked = listener.linked
         neighbours = linked.columns[linked.values > 0]
         if len(neighbours) > n:
             strongest = np.argpartition(linked.values, len(linked.values) - n)[-n:]
@@ -196,21 +205,29 @@ class ServingModel:
         """Return the `k` tracks most like one, best first, with their scores."""
         return similar_tracks(self.similarity, self.network.fold_in.embeddings, track_row, k=k)
 
-    def evidence(self, listener: Listener) -> HistoryEvidence:
+    def evidence(self, listener: Listener, *, neural: Floats | None = None) -> HistoryEvidence:
         """Return what each track of the listener's history adds to the score of any other.
 
         That is the item-to-item weight, and the track's share of the dot product of the
         factorization branch, both in standard deviations as blended.
+
+        Args:
+            listener: whose history.
+            neural: `neural_scores` of all tracks, where they are at hand already.
         """
         history, liking = listener.track_rows, listener.preferences
-        neural = Moments.of(self.neural_scores(listener.user_vector, self._reference))
-        linked = Moments.of_sparse(self._linked(listener))
+        sample = (
+            self.neural_scores(listener.user_vector, self._reference)
+            if neural is None
+            else neural[self._reference]
+        )
+        linked = Moments.of_sparse(listener.linked)
         position, owners = self.similarity.entries_of(history)
         weights = affinity(liking) * np.float32(self.blend.item_to_item / linked.deviation)
         influences = self.network.influences(history, liking)
         return HistoryEvidence(
             track_rows=history,
-            influences=influences * np.float32(self.blend.neural / neural.deviation),
+            influences=influences * np.float32(self.blend.neural / Moments.of(sample).deviation),
             factors=self.network.item_factors,
             link_columns=self.similarity.columns[position],
             link_owners=owners,
@@ -228,15 +245,14 @@ class ServingModel:
             return np.arange(self.n_tracks)
         return np.linspace(0, self.n_tracks - 1, N_REFERENCE).astype(np.intp)
 
-    def _linked(self, listener: Listener) -> SparseVector:
-        """Return the item-to-item scores, of which most tracks have none."""
-        return self.similarity.weighted_sum(listener.track_rows, affinity(listener.preferences))
-
     def _components(
-        self, listener: Listener, linked: SparseVector, rows: AnyRows | None
+        self, listener: Listener, rows: AnyRows | None, neural: Floats | None = None
     ) -> dict[str, Floats]:
+        linked = listener.linked
+        if neural is None:
+            neural = self.network.scores(listener.user_vector, rows)
         scores = {
-            "neural": self.network.scores(listener.user_vector, rows),
+            "neural": neural,
             "item_to_item": linked.dense() if rows is None else linked.at(rows),
             "popularity": self.popularity if rows is None else self.popularity[rows],
         }

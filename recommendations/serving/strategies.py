@@ -83,10 +83,20 @@ class Scene:
         )
 
     @cached_property
+    def neural(self) -> Floats | None:
+        """The network's logit per track of the model; None without one, or one too large for it."""
+        loaded, listener = self.stage.loaded, self.listener
+        if loaded is None or listener is None or loaded.model.n_tracks > EXACT_LIMIT:
+            return None
+        return loaded.model.neural_scores(listener.user_vector)
+
+    @cached_property
     def evidence(self) -> HistoryEvidence | None:
         """What the listener's own tracks add to the model's scores, None without a model."""
         loaded, listener = self.stage.loaded, self.listener
-        return None if loaded is None or listener is None else loaded.model.evidence(listener)
+        if loaded is None or listener is None:
+            return None
+        return loaded.model.evidence(listener, neural=self.neural)
 
     @cached_property
     def content_fit(self) -> Floats:
@@ -131,8 +141,8 @@ class NeuralCF:
         """Return the network's logits."""
         loaded, listener = _modelled(scene)
         model = loaded.model
-        if model.n_tracks <= EXACT_LIMIT:
-            return loaded.spread(model.neural_scores(listener.user_vector), -np.inf)
+        if scene.neural is not None:
+            return loaded.spread(scene.neural, -np.inf)
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.neural_scores(listener.user_vector, rows))
 
@@ -172,8 +182,8 @@ class HybridEnsemble:
         """Return the blended scores."""
         loaded, listener = _modelled(scene)
         model = loaded.model
-        if model.n_tracks <= EXACT_LIMIT:
-            return loaded.spread(model.hybrid_scores(listener), -np.inf)
+        if scene.neural is not None:
+            return loaded.spread(model.hybrid_scores(listener, neural=scene.neural), -np.inf)
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.hybrid_scores(listener, rows))
 
