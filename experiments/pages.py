@@ -9,11 +9,10 @@ from urllib.parse import urlencode
 
 from django.utils.safestring import SafeString
 
-from experiments.charts import Line, interval_bar, line_chart
 from experiments.models import Metric
 from experiments.reports import Report, Result, Summary
+from musicrec.charts import Series, css_class, interval_bar, line_chart
 
-STRATEGIES = {"neural_cf", "content_based", "hybrid_ensemble", "trending", "discovery"}
 SWITCHES = {
     "cuped": (("true", "with history (CUPED)"), ("false", "without history")),
     "interval": (("sequential", "sequential"), ("hybrid", "hybrid"), ("fixed", "fixed")),
@@ -92,11 +91,6 @@ def detail_page(report: Report, asked: Mapping[str, Any]) -> dict[str, Any]:
             experiment.history.select_related("history_user").order_by("-history_date")[:20]
         ),
     }
-
-
-def css_class(policy: str) -> str:
-    """Return the class that gives a policy its colour; the bandit and unknown ones have none."""
-    return f"strategy--{policy}" if policy in STRATEGIES else "strategy--other"
 
 
 def in_unit(value: float | None, metric: Metric) -> str:
@@ -190,9 +184,9 @@ def _row(result: Result, report: Report, reach: float) -> ResultRow:
 def _exposures_chart(report: Report) -> SafeString:
     return line_chart(
         [
-            Line(
+            Series(
                 name=variant.key,
-                css_class=css_class(variant.policy),
+                strategy=variant.policy,
                 points=[(day, float(n)) for day, n in report.exposures.get(variant.key, ())],
             )
             for variant in report.variants
@@ -206,9 +200,9 @@ def _trend_chart(report: Report) -> SafeString:
     scale = 100 if report.options.relative else 1
     return line_chart(
         [
-            Line(
+            Series(
                 name=line.variant.key,
-                css_class=css_class(line.variant.policy),
+                strategy=line.variant.policy,
                 points=[(day, scale * lift) for day, lift, _ in line.points],
                 band=[(scale * b.low, scale * b.high) for _, _, b in line.points],
             )
@@ -216,7 +210,8 @@ def _trend_chart(report: Report) -> SafeString:
         ],
         title="Change of the goal against the baseline, with its interval, day by day",
         description="Bands are intervals. The table below the chart has every number.",
-        percent=report.options.relative,
+        unit="%" if report.options.relative else "",
+        signed=True,
     )
 
 

@@ -1,16 +1,15 @@
 import re
 from datetime import timedelta
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from bandits import charts, services
+from bandits import services
 from bandits.models import Archive, Arm
 from bandits.serializers import BanditsSerializer
-from bandits.tests.factories import ARMS, NOON, make_bandit, make_decision
+from bandits.tests.factories import ARMS, make_bandit, make_decision
 from bandits.tests.test_reports import LATER, live_through
 
 pytestmark = pytest.mark.django_db
@@ -104,40 +103,6 @@ class TestPage:
         services.take_snapshot(make_bandit(), at=LATER)
         with django_assert_max_num_queries(8):
             self.page(browser)
-
-
-class TestCharts:
-    def parsed(self, picture):
-        return ElementTree.fromstring(picture)  # noqa: S314 - our own output
-
-    def test_nothing_to_draw_is_no_chart(self):
-        assert charts.intervals([charts.Interval("a", None)], title="t", unit="u") == ""
-        assert charts.lines([(NOON, {"a": 0.5})], title="t") == ""
-        assert charts.split(0, 0, title="t") == ""
-
-    def test_an_interval_is_drawn_to_scale(self):
-        rows = [charts.Interval("a", 0.5, 0.25, 0.75), charts.Interval("b", 0.95, 0.9, 1.0)]
-        picture = self.parsed(charts.intervals(rows, title="t", unit="u"))
-        first, second = (
-            [float(n) for n in path.get("d")[1:].replace("H", " ").split()]
-            for path in picture.iter("path")
-            if path.get("class") == "interval"
-        )
-        assert (first[2] - first[0]) / (second[2] - second[0]) == pytest.approx(5, rel=0.02)
-        assert max(second) <= charts.WIDTH
-
-    def test_what_a_name_contains_cannot_break_out(self):
-        name = '"><script>'
-        text = charts.intervals([charts.Interval(name, 0.5, 0.4, 0.6)], title=name, unit="u")
-        assert "<script>" not in text
-        self.parsed(text)
-
-    def test_labels_of_lines_that_end_together_do_not_overlap(self):
-        points = [(NOON, dict.fromkeys(ARMS, 0.2)), (LATER, dict.fromkeys(ARMS, 0.2))]
-        picture = self.parsed(charts.lines(points, title="t"))
-        heights = sorted(float(text.get("y")) for text in picture.iter("text") if text.text in ARMS)
-        assert min(np.diff(heights)) >= 15
-        assert heights[0] > 0
 
 
 class TestAdmin:
