@@ -16,6 +16,8 @@ class ListenerEvent:
         kind: "slate" or "feedback".
         at: when it happened, aware.
         values: see `experiments.core.measures.contribution`.
+        received_at: when it was accepted; None for when it happened.
+        retracted_at: when it was withdrawn; all else is then what it was when it was applied.
     """
 
     event_key: str
@@ -23,6 +25,13 @@ class ListenerEvent:
     kind: Literal["slate", "feedback"]
     at: datetime
     values: dict[str, object] = field(default_factory=dict)
+    received_at: datetime | None = None
+    retracted_at: datetime | None = None
+
+    @property
+    def accepted_at(self) -> datetime:
+        """When it was accepted."""
+        return self.received_at or self.at
 
 
 Source = Callable[[], Iterator[ListenerEvent]]

@@ -227,6 +227,10 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
     "drain-outbox": {"task": "recommendations.tasks.drain_outbox", "schedule": 1.0},
+    "prune-event-keys": {
+        "task": "recommendations.tasks.prune_event_keys",
+        "schedule": crontab(hour=4, minute=10),
+    },
     "look-after-training": {
         "task": "recommendations.tasks.look_after_training",
         "schedule": 60.0,

@@ -27,6 +27,12 @@ def drain_outbox() -> None:
 
 
 @shared_task
+def prune_event_keys() -> None:
+    """Forget the keys of events applied long ago; daily."""
+    effects.prune_event_keys(at=timezone.now())
+
+
+@shared_task
 def train_model(run_id: int) -> None:
     """Carry out a waiting run in a process of its own, where TensorFlow may live and die.
 

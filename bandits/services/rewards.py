@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F, Value
 
 from bandits.models import Bandit, Decision
 from bandits.services.errors import BanditRuleViolation
@@ -20,7 +21,8 @@ def credit(*, request_id: UUID, reward: float | None, at: datetime, final: bool 
 
     Args:
         request_id: of the slate.
-        reward: in [0, 1]; None where every response was withdrawn.
+        reward: in [0, 1]; None where no response is left, all having been withdrawn: the decision
+            waits again, or, its window being over, has earned 0.
         at: now.
         final: nothing more will come.
 
@@ -30,13 +32,17 @@ def credit(*, request_id: UUID, reward: float | None, at: datetime, final: bool 
     """
     if reward is not None and not (math.isfinite(reward) and 0 <= reward <= 1):
         raise ValueError(f"reward must be in [0, 1], got {reward}")
+    row = Decision.objects.filter(request_id=request_id)
     if reward is None:
         state = Decision.State.WAITING
+        window_began = ExpressionWrapper(
+            Value(at) - F("bandit__attribution_window"), DateTimeField()
+        )
+        if row.filter(decided_at__lte=window_began).exists():
+            reward, state = 0.0, Decision.State.EXPIRED
     else:
         state = Decision.State.FINAL if final else Decision.State.PROVISIONAL
-    changed = Decision.objects.filter(request_id=request_id).update(
-        reward=reward, state=state, rewarded_at=at, unfolded=True
-    )
+    changed = row.update(reward=reward, state=state, rewarded_at=at, unfolded=True)
     if not changed:
         raise BanditRuleViolation("unknown_decision", f"request {request_id} has no decision")
 

@@ -162,6 +162,26 @@ class TestCredit:
         assert (row.reward, row.state) == (None, "waiting")
         assert_posteriors_are_the_closed_form(NOON)
 
+    def test_some_responses_withdrawn_leave_the_mean_of_the_rest(self):
+        row = make_decision(np.random.default_rng(0))
+        services.credit(request_id=row.pk, reward=0.5, at=NOON)
+        services.fold(make_bandit(), at=NOON)
+        services.credit(request_id=row.pk, reward=1.0, at=NOON)
+        row.refresh_from_db()
+        assert (row.reward, row.state) == (1.0, "provisional")
+        assert_posteriors_are_the_closed_form(NOON)
+
+    def test_responses_withdrawn_after_the_window_leave_a_reward_of_zero(self):
+        row = make_decision(np.random.default_rng(0), at=NOON)
+        services.credit(request_id=row.pk, reward=0.5, at=NOON)
+        services.expire(at=NOON + WINDOW)
+        services.fold(make_bandit(), at=NOON + WINDOW)
+        for _ in range(2):
+            services.credit(request_id=row.pk, reward=None, at=NOON + WINDOW)
+            row.refresh_from_db()
+            assert (row.reward, row.state) == (0.0, "expired")
+            assert_posteriors_are_the_closed_form(NOON + WINDOW)
+
     @pytest.mark.parametrize("reward", [-0.1, 1.1, float("nan"), float("inf")])
     def test_a_reward_outside_zero_to_one_is_refused(self, reward):
         row = make_decision(np.random.default_rng(0))

@@ -1,7 +1,13 @@
 """Tables of experiments: what was planned, who met it, what they did, what it came to."""
 
 from experiments.models.enrolment import Exposure, Phase
-from experiments.models.measurement import AppliedEvent, ListenerDay, ListenerTotal, SeenValue
+from experiments.models.measurement import (
+    AppliedEvent,
+    KeyHorizon,
+    ListenerDay,
+    ListenerTotal,
+    SeenValue,
+)
 from experiments.models.planning import (
     AssignmentSettings,
     Experiment,
@@ -25,6 +31,7 @@ __all__ = [
     "ExperimentMetric",
     "Exposure",
     "ExposureCount",
+    "KeyHorizon",
     "ListenerDay",
     "ListenerTotal",
     "Metric",

@@ -1,5 +1,6 @@
 """What listeners did, as sums: written once per event, never recounted on a page."""
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from accounts.models import Listener
@@ -8,12 +9,30 @@ from experiments.models.planning import Metric, Variant
 
 
 class AppliedEvent(models.Model):
-    """An event whose effect is in the sums; a repeat finds its key here and does nothing."""
+    """An event whose effect is in the sums; a repeat finds its key here and does nothing.
+
+    A retracted one adds nothing, whether it came before its retraction or comes after it.
+    """
 
     event_key = models.CharField(primary_key=True, max_length=100)
+    accepted_at = models.DateTimeField(help_text="of the event, or of its retraction")
+    is_retracted = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [BrinIndex(fields=["accepted_at"])]
 
     def __str__(self) -> str:
         return self.event_key
+
+
+class KeyHorizon(models.Model):
+    """The one row that says since when keys are kept; what was accepted before is in the sums."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"keys since {self.since:%Y-%m-%d}"
 
 
 class ListenerDay(models.Model):
@@ -64,11 +83,12 @@ class ListenerTotal(models.Model):
 
 
 class SeenValue(models.Model):
-    """A value that a distinct count has counted for an exposure: an artist, a slate."""
+    """What counts once for an exposure however many events say it: an artist, a slate, a return."""
 
     exposure = models.ForeignKey(Exposure, on_delete=models.CASCADE, db_index=False)
     metric = models.ForeignKey(Metric, on_delete=models.CASCADE, db_index=False)
     value = models.CharField(max_length=64)
+    n = models.PositiveIntegerField(default=1, help_text="events that gave it")
 
     class Meta:
         constraints = [

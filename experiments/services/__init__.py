@@ -9,7 +9,7 @@ from experiments.services.assignment import (
     record_exposure,
     route,
 )
-from experiments.services.events import apply_events, recompute, settle_history
+from experiments.services.events import apply_events, prune_keys
 from experiments.services.lifecycle import (
     begin_phase,
     change_coverage,
@@ -22,6 +22,7 @@ from experiments.services.lifecycle import (
     stop_variant,
 )
 from experiments.services.planning import plan_power
+from experiments.services.recomputation import recompute, settle_history
 from experiments.services.rollup import judge_phase, roll_up
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "judge_phase",
     "pause",
     "plan_power",
+    "prune_keys",
     "recompute",
     "record_exposure",
     "roll_up",

@@ -38,7 +38,7 @@ from experiments.models import (
     Variant,
 )
 from experiments.models.reporting import COLUMNS
-from experiments.services import events, lifecycle
+from experiments.services import lifecycle, recomputation
 
 STALE_AFTER = timedelta(hours=6)
 
@@ -49,7 +49,7 @@ def roll_up(*, at: datetime) -> RollUp:
     Each step is a transaction of its own and is skipped by whoever finds it taken, so that the job
     may be killed at any point and started twice.  A step that fails three times is passed over.
     """
-    while events.settle_history():
+    while recomputation.settle_history():
         pass
     roll_up = _open_roll_up(at)
     while (step_id := _next_step(roll_up)) is not None:

@@ -6,7 +6,7 @@ from itertools import count
 from accounts.models import Listener
 from experiments import services
 from experiments.ledger import ListenerEvent
-from experiments.models import AssignmentSettings, Experiment
+from experiments.models import AssignmentSettings, Experiment, ListenerDay, ListenerTotal
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _numbers = count(1)
@@ -65,3 +65,50 @@ def slate(listener, *, at=NOW, key=None, latency_ms=10.0, fallback=False):
         at=at,
         values={"latency_ms": latency_ms, "fallback": fallback},
     )
+
+
+def totals():
+    """Every sum that is kept, comparable with ==."""
+    columns = ("numerator", "denominator")
+    return (
+        list(
+            ListenerTotal.objects.order_by("exposure", "metric__key").values_list(
+                "exposure", "metric__key", *columns, "pre_numerator", "pre_denominator"
+            )
+        ),
+        list(
+            ListenerDay.objects.order_by("listener", "metric__key", "day").values_list(
+                "listener", "metric__key", "day", *columns
+            )
+        ),
+    )
+
+
+def total(listener, metric):
+    row = ListenerTotal.objects.get(exposure__listener=listener, metric__key=metric)
+    return row.numerator, row.denominator
+
+
+def a_busy_week(listeners, rng):
+    """Events of several kinds, before and after exposure, out of order."""
+    events = []
+    for listener in listeners:
+        for _ in range(12):
+            at = NOW + timedelta(hours=rng.uniform(-200, 200))
+            slate_id = f"s{rng.randrange(4)}"
+            events += [
+                slate(listener, at=at, latency_ms=rng.uniform(1, 50)),
+                feedback(
+                    listener,
+                    "play",
+                    at=at,
+                    completion=rng.random(),
+                    preference=rng.random(),
+                    track_artist_id=rng.randrange(5),
+                    slate_id=slate_id,
+                ),
+                feedback(listener, "rating", at=at, rating=rng.randint(1, 5), slate_id=slate_id),
+                feedback(listener, rng.choice(["like", "skip", "save", "dislike"]), at=at),
+            ]
+    rng.shuffle(events)
+    return events

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Avg, F
+from django.db.models import Avg, F, Min
 
 import bandits.services
 import experiments.services
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 200
 FIRST_RETRY = timedelta(seconds=2)
+KEY_LIFETIME = timedelta(days=180)
 
 
 def drain_outbox(*, at: datetime, batch: int = BATCH) -> int:
@@ -143,6 +144,12 @@ def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
             bandits.services.credit(request_id=slate.pk, reward=reward, at=at)
 
 
+def prune_event_keys(*, at: datetime) -> int:
+    """Let the experiments forget the keys of events applied long ago, and return how many."""
+    oldest = OutboxEvent.objects.open().aggregate(at=Min("created_at"))["at"]
+    return experiments.services.prune_keys(before=min(at - KEY_LIFETIME, oldest or at))
+
+
 def all_listener_events() -> Iterator[ListenerEvent]:
     """Yield every slate and response ever accepted, in the terms of `experiments`."""
     slates = Recommendation.objects.filter(listener__isnull=False)
@@ -164,6 +171,7 @@ def _feedback_event(feedback: Feedback) -> ListenerEvent:
         listener_id=feedback.listener_id,
         kind="feedback",
         at=feedback.occurred_at,
+        received_at=feedback.received_at,
         values={
             "kind": feedback.kind,
             "rating": feedback.rating,

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from bandits.models import Decision
-from experiments.models import AssignmentSettings, Experiment, ListenerTotal
+from experiments.models import AppliedEvent, AssignmentSettings, Experiment, ListenerTotal
 from recommendations.models import Feedback, OutboxEvent, Taste, Track, TrackHeat
 from recommendations.services import effects
 from recommendations.services.recommend import Wishes, recommend
@@ -300,3 +300,14 @@ def test_responses_reach_the_experiment_that_the_listener_is_in():
     drain(at=NOW + 2 * SECOND)
     totals = ListenerTotal.objects.filter(exposure__listener=listener)
     assert sum(totals.values_list("denominator", flat=True)) > 0
+
+
+@pytest.mark.django_db
+def test_keys_are_forgotten_after_their_time_but_never_those_of_events_still_owed():
+    AppliedEvent.objects.create(event_key="old", accepted_at=NOW)
+    long_after = NOW + effects.KEY_LIFETIME + SECOND
+    owed = OutboxEvent.objects.create(kind="feedback", created_at=NOW - SECOND)
+    assert effects.prune_event_keys(at=long_after) == 0
+    owed.closed_at = NOW
+    owed.save()
+    assert effects.prune_event_keys(at=long_after) == 1
