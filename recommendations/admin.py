@@ -18,7 +18,7 @@ from recommendations.models import (
     TrainingRun,
 )
 from recommendations.services import train as training
-from recommendations.services.catalogue import touch_catalogue
+from recommendations.services.catalogue import index_tracks, touch_catalogue
 from recommendations.tasks import queue_training
 
 
@@ -42,8 +42,11 @@ class CatalogueAdmin(admin.ModelAdmin):
     """Rows whose change every web process takes up within 2 s."""
 
     def save_related(self, request, form, formsets, change) -> None:
-        """Save, then tell the web processes."""
+        """Save, make it findable, then tell the web processes."""
         super().save_related(request, form, formsets, change)
+        obj = form.instance
+        tracks = [obj.pk] if isinstance(obj, Track) else obj.tracks.values_list("pk", flat=True)
+        index_tracks(tracks)
         touch_catalogue()
 
     def delete_model(self, request: HttpRequest, obj: object) -> None:

@@ -2,8 +2,15 @@
 
 from typing import Self
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVectorField
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
+
+from recommendations.core.search_text import normalize
+from recommendations.models.search import NormalizedField, SearchQuerySet, words_of
 
 UNIT_FEATURES = (
     "danceability",
@@ -16,10 +23,36 @@ UNIT_FEATURES = (
 AUDIO_FEATURES = (*UNIT_FEATURES, "loudness_db", "tempo_bpm")
 
 
+https_only = URLValidator(schemes=["https"])
+
+
+def _beginning_index(name: str) -> models.Index:
+    return models.Index(OpClass(F("search_name"), name="varchar_pattern_ops"), name=name)
+
+
 class Artist(models.Model):
     """Who a track is by, as the catalogue spells it."""
 
     name = models.CharField(max_length=500, unique=True)
+    search_name = NormalizedField()
+    search = models.GeneratedField(
+        expression=words_of("search_name"), output_field=SearchVectorField(), db_persist=True
+    )
+    standing = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="popularity of the best-known track",
+    )
+
+    objects = SearchQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            _beginning_index("artist_beginning"),
+            GinIndex(fields=["search"], name="artist_words"),
+            models.Index(F("standing").desc(), F("id").desc(), name="artist_best_known"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -29,6 +62,12 @@ class Genre(models.Model):
     """A genre or tag, in lower case."""
 
     name = models.CharField(max_length=100, unique=True)
+    search_name = NormalizedField()
+    search = models.GeneratedField(
+        expression=words_of("search_name"), output_field=SearchVectorField(), db_persist=True
+    )
+
+    objects = SearchQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -37,18 +76,32 @@ class Genre(models.Model):
         return self.name
 
 
-class TrackQuerySet(models.QuerySet["Track"]):
+class TrackQuerySet(SearchQuerySet):
     """Reads of tracks."""
 
     def active(self) -> Self:
         """Return the tracks that may be recommended."""
         return self.filter(is_active=True)
 
+    def with_facts(self) -> Self:
+        """Load what a client is told of a track: two queries however many there are."""
+        return self.select_related("artist").prefetch_related("genres")
+
+    def of_genre(self, name: str) -> Self:
+        """Return the tracks of a genre, named in any case and with or without accents."""
+        wanted = Genre.objects.filter(search_name=normalize(name)).values("pk")
+        links = Track.genres.through.objects.filter(genre_id__in=wanted)
+        return self.filter(pk__in=links.values("track_id"))
+
 
 def _unit_field() -> models.FloatField:
     return models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)]
     )
+
+
+def _https_url_field() -> models.URLField:
+    return models.URLField(max_length=1000, blank=True, db_default="", validators=[https_only])
 
 
 class Track(models.Model):
@@ -72,13 +125,46 @@ class Track(models.Model):
     speechiness = _unit_field()
     loudness_db = models.FloatField(null=True, blank=True)
     tempo_bpm = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0)])
+    isrc = models.CharField(
+        max_length=12,
+        blank=True,
+        db_default="",
+        help_text="International Standard Recording Code, ISO 3901",
+    )
+    spotify_id = models.CharField(max_length=22, blank=True, db_default="")
+    musicbrainz_id = models.UUIDField(null=True, blank=True, help_text="of the recording")
+    cover_url = _https_url_field()
+    preview_url = _https_url_field()
     is_active = models.BooleanField(default=True)
+    search_name = NormalizedField()
+    search = SearchVectorField(
+        null=True, editable=False, help_text="words of title, artist, album and genres"
+    )
+    standing = models.GeneratedField(
+        expression=Coalesce("popularity", Value(0)),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = TrackQuerySet.as_manager()
 
     class Meta:
+        indexes = [
+            _beginning_index("track_beginning"),
+            GinIndex(fields=["search"], name="track_words"),
+            models.Index(F("standing").desc(), F("id").desc(), name="track_best_known"),
+            models.Index(fields=["isrc"], condition=~models.Q(isrc=""), name="track_isrc"),
+            models.Index(
+                fields=["spotify_id"], condition=~models.Q(spotify_id=""), name="track_spotify"
+            ),
+            models.Index(
+                fields=["musicbrainz_id"],
+                condition=models.Q(musicbrainz_id__isnull=False),
+                name="track_musicbrainz",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(**{feature: None}) | models.Q(**{f"{feature}__range": (0, 1)}),
@@ -89,7 +175,15 @@ class Track(models.Model):
             models.CheckConstraint(
                 condition=models.Q(popularity=None) | models.Q(popularity__lte=100),
                 name="track_popularity_to_100",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(cover_url="") | models.Q(cover_url__startswith="https://"),
+                name="track_cover_by_https",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(preview_url="") | models.Q(preview_url__startswith="https://"),
+                name="track_preview_by_https",
+            ),
         ]
 
     def __str__(self) -> str:

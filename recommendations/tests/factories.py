@@ -26,7 +26,7 @@ from recommendations.models import (
 )
 from recommendations.services import feedback as responses
 from recommendations.services import train as training
-from recommendations.services.catalogue import touch_catalogue
+from recommendations.services.catalogue import index_tracks, touch_catalogue
 from recommendations.serving.state import manifest_sha256
 from recommendations.tests import small_world
 
@@ -67,6 +67,7 @@ def make_track(*, artist=None, genres=(), **fields):
     defaults = {"track_id": f"track_{number}", "name": f"Track {number}", "duration_ms": 180_000}
     track = Track.objects.create(artist=make_artist(artist), **defaults | fields)
     track.genres.set([make_genre(name) for name in genres])
+    index_tracks([track.pk])
     return track
 
 

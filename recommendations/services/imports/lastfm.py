@@ -16,6 +16,7 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
+from recommendations.core.search_text import normalize
 from recommendations.models.catalogue import AUDIO_FEATURES
 from recommendations.services.imports.listens import load_staged_listens, stage_listens
 from recommendations.services.imports.reading import (
@@ -33,7 +34,7 @@ from recommendations.services.imports.reading import (
 )
 from recommendations.services.imports.tracks import (
     _STAGE,
-    COLUMNS,
+    STAGED,
     ImportReport,
     load_staged_tracks,
     parse_genres,
@@ -68,8 +69,7 @@ def import_lastfm(
         with connection.cursor() as cursor:
             genres = source.genres()
             create_stage(cursor, _STAGE)
-            columns = ("line", *COLUMNS, *AUDIO_FEATURES)
-            copy_rows(cursor, "stage", columns, source.artists(genres))
+            copy_rows(cursor, "stage", STAGED, source.artists(genres))
             tracks = load_staged_tracks(cursor)
             stage_listens(cursor, source.listens())
             return tracks, load_staged_listens(cursor, rejects, simulated=False)
@@ -111,7 +111,16 @@ class _Archive:
                 artist = _required(cells, "id")
                 name = text(cells, "name", longest=500)
                 tags = parse_genres(";".join(genres.get(artist, [])))
-                yield (line, f"lastfm-artist-{artist}", name, name, "", tags, *nothing)
+                yield (
+                    line,
+                    f"lastfm-artist-{artist}",
+                    name,
+                    normalize(name),
+                    name,
+                    "",
+                    tags,
+                    *nothing,
+                )
 
     def listens(self) -> Iterator[tuple[object, ...]]:
         """Yield each play count as a staged listen."""

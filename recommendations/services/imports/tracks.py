@@ -8,8 +8,9 @@ from pathlib import Path
 from django.db import connection, transaction
 from django.utils import timezone
 
+from recommendations.core.search_text import normalize
 from recommendations.models.catalogue import AUDIO_FEATURES, UNIT_FEATURES
-from recommendations.services.catalogue import touch_catalogue
+from recommendations.services.catalogue import add_names, index_tracks, touch_catalogue
 from recommendations.services.imports.reading import (
     BadRow,
     Progress,
@@ -26,9 +27,19 @@ from recommendations.services.imports.reading import (
 )
 
 COLUMNS = ("track_id", "name", "artist", "album", "genres", "year", "duration_ms", "popularity")
+STAGED = (
+    "line",
+    "track_id",
+    "name",
+    "search_name",
+    *COLUMNS[2:],
+    *AUDIO_FEATURES,
+)
+"""The columns that a loader fills, in their order."""
+
 # The loaded columns, and how a temporary table holds them.
 _STAGE = (
-    "line integer, track_id text, name text, artist text, album text, genres text[], "
+    "line integer, track_id text, name text, search_name text, artist text, album text, genres text[], "
     "year smallint, duration_ms integer, popularity smallint, "
     + ", ".join(f"{feature} double precision" for feature in AUDIO_FEATURES)
 )
@@ -73,8 +84,7 @@ def import_tracks(path: Path, *, rejects: Rejects, progress: Progress = quiet) -
             rejects=rejects,
         )
         create_stage(cursor, _STAGE)
-        columns = ("line", *COLUMNS, *AUDIO_FEATURES)
-        copy_rows(cursor, "stage", columns, _parsed(rows, rejects))
+        copy_rows(cursor, "stage", STAGED, _parsed(rows, rejects))
         return load_staged_tracks(cursor)
 
 
@@ -84,26 +94,26 @@ def load_staged_tracks(cursor) -> ImportReport:
         "DELETE FROM stage s USING stage later "
         "WHERE s.track_id = later.track_id AND s.line < later.line"
     )
-    cursor.execute(
-        "INSERT INTO recommendations_artist (name) SELECT DISTINCT artist FROM stage "
-        "ON CONFLICT DO NOTHING"
-    )
-    cursor.execute(
-        "INSERT INTO recommendations_genre (name) SELECT DISTINCT unnest(genres) FROM stage "
-        "ON CONFLICT DO NOTHING"
-    )
+    for table, names in (
+        ("recommendations_artist", "SELECT DISTINCT artist FROM stage"),
+        ("recommendations_genre", "SELECT DISTINCT unnest(genres) FROM stage"),
+    ):
+        cursor.execute(names)
+        add_names(cursor, table, [name for (name,) in cursor.fetchall()])
     assignments = ", ".join(f"{column} = excluded.{column}" for column in _PLAIN)
     ours = ", ".join(f"t.{column}" for column in _PLAIN)
     theirs = ", ".join(f"excluded.{column}" for column in _PLAIN)
     cursor.execute(
         f"""
         INSERT INTO recommendations_track AS t
-            (track_id, {", ".join(_PLAIN)}, artist_id, is_active, created_at, updated_at)
-        SELECT s.track_id, {", ".join(f"s.{column}" for column in _PLAIN)}, a.id, true, %s, %s
+            (track_id, {", ".join(_PLAIN)}, search_name, artist_id, is_active, created_at, updated_at)
+        SELECT s.track_id, {", ".join(f"s.{column}" for column in _PLAIN)}, s.search_name, a.id,
+               true, %s, %s
         FROM stage s JOIN recommendations_artist a ON a.name = s.artist
         ORDER BY s.line
         ON CONFLICT (track_id) DO UPDATE
-            SET {assignments}, artist_id = excluded.artist_id, updated_at = excluded.updated_at
+            SET {assignments}, search_name = excluded.search_name,
+                artist_id = excluded.artist_id, updated_at = excluded.updated_at
             WHERE ({ours}, t.artist_id) IS DISTINCT FROM ({theirs}, excluded.artist_id)
         RETURNING t.id, (xmax = 0)
         """,  # noqa: S608 (column names of ours)
@@ -141,6 +151,7 @@ def load_staged_tracks(cursor) -> ImportReport:
     (total,) = cursor.fetchone()
     created = sum(touched.values())
     changed = len(set(touched) | regenred) - created
+    index_tracks([*touched, *(regenred - touched.keys())])
     if created or changed:
         touch_catalogue()
     return ImportReport("tracks", created, changed, total - created - changed)
@@ -152,10 +163,12 @@ def _parsed(
     """Yield staged rows; what cannot be one goes to `rejects`."""
     for line, cells in rows:
         try:
+            name = text(cells, "name", longest=500)
             yield (
                 line,
                 text(cells, "track_id", longest=128),
-                text(cells, "name", longest=500),
+                name,
+                normalize(name),
                 text(cells, "artist", longest=500),
                 text(cells, "album", longest=500, needed=False),
                 parse_genres(cells.get("genres", "")),
