@@ -2,63 +2,38 @@
 
 from typing import Any, Self
 
+from allauth.account import forms as allauth
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.password_validation import (
-    password_validators_help_texts,
-    validate_password,
-)
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ValidationError
 
-from accounts.models import MAX_EMAIL, Listener, User
+from accounts.models import MAX_EMAIL, Listener
 from accounts.vocabulary import Mood
-from musicrec.limits import counts
 
 
-class LoginForm(AuthenticationForm):
+class LoginForm(allauth.LoginForm):
     """Email and password."""
 
-    username = forms.EmailField(
-        label="Email", widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """Check the password, unless the account was tried too often."""
-        email = (self.cleaned_data.get("username") or "").lower()
-        if email and not counts().add(f"login:{email}", limit=10):
-            raise ValidationError("Too many tries for this account. Wait a minute.")
-        return super().clean()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].widget.attrs["autofocus"] = True
+        self.fields["password"].max_length = 128
 
 
-class RegistrationForm(forms.Form):
+class RegistrationForm(allauth.SignupForm):
     """A new account."""
 
-    email = forms.EmailField(
-        max_length=MAX_EMAIL, widget=forms.EmailInput(attrs={"autocomplete": "email"})
-    )
-    password = forms.CharField(
-        max_length=128,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=" ".join(password_validators_help_texts()[1:2]),
-    )
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password1"].max_length = 128
+        self.fields["password1"].help_text = " ".join(password_validators_help_texts()[1:2])
 
     def clean_email(self) -> str:
         """Fold to lower case, as emails are kept; that may make them longer."""
-        email: str = self.cleaned_data["email"].lower()
-        if len(email) > MAX_EMAIL:
+        if len(self.cleaned_data["email"].lower()) > MAX_EMAIL:
             raise ValidationError(f"This is longer than {MAX_EMAIL} characters.")
+        email: str = super().clean_email()
         return email
-
-    def clean(self) -> dict[str, Any]:
-        """Check the password against the rules."""
-        cleaned = super().clean() or {}
-        if "email" in cleaned and "password" in cleaned:
-            try:
-                validate_password(cleaned["password"], User(email=cleaned["email"]))
-            except ValidationError as error:
-                self.add_error("password", error)
-        return cleaned
 
 
 class PreferencesForm(forms.Form):

@@ -83,6 +83,12 @@ class Listener(models.Model):
     external_id = models.CharField(max_length=128, null=True, blank=True, unique=True)
     country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2")
     time_zone = models.CharField(max_length=64, blank=True, help_text="IANA name")
+    music_service = models.CharField(
+        max_length=32, blank=True, help_text="where they listen, for links out"
+    )
+    onboarded = models.BooleanField(
+        default=False, help_text="whether the first questions were answered or put aside"
+    )
     is_simulated = models.BooleanField(default=False, db_index=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -125,11 +131,21 @@ class Preferences(models.Model):
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Reads of tokens."""
 
+    def of(self, user: User) -> Self:
+        """Return the tokens of one user."""
+        return self.filter(user=user)
+
+    def valid(self, *, at: datetime) -> Self:
+        """Return those that have not expired."""
+        return self.filter(expires_at__gt=at)
+
     def valid_for(self, secret: str, *, at: datetime) -> Self:
         """Return the unexpired token with this secret, with its user and listener loaded."""
-        return self.filter(
-            digest=ApiToken.digest_of(secret), expires_at__gt=at, user__is_active=True
-        ).select_related("user__listener__preferences")
+        return (
+            self.valid(at=at)
+            .filter(digest=ApiToken.digest_of(secret), user__is_active=True)
+            .select_related("user__listener__preferences")
+        )
 
 
 class ApiToken(models.Model):
@@ -145,6 +161,16 @@ class ApiToken(models.Model):
     digest = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, help_text="to the hour")
+    user_session = models.ForeignKey(
+        "usersessions.UserSession",
+        null=True,
+        on_delete=models.CASCADE,
+        help_text="the login that it was given to; it ends with it",
+    )
+    second_factor = models.BooleanField(
+        default=False, help_text="whoever it was issued to had shown a second factor"
+    )
 
     objects = ApiTokenQuerySet.as_manager()
 

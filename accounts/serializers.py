@@ -6,7 +6,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from accounts.models import MAX_EMAIL, User
+from accounts.models import MAX_EMAIL, ApiToken, User
 from accounts.vocabulary import Mood
 from musicrec.fields import NumberField
 
@@ -36,6 +36,42 @@ class RegistrationSerializer(CredentialsSerializer):
         except ValidationError as error:
             raise serializers.ValidationError({"password": error.messages}) from error
         return attrs
+
+
+class LoginSerializer(CredentialsSerializer):
+    """An email, its password, and a second factor where one is set up."""
+
+    code = serializers.CharField(
+        max_length=20, required=False, help_text="of an authenticator app, or a recovery code"
+    )
+
+
+class TokenSerializer(serializers.ModelSerializer):
+    """A token, as its owner may see it."""
+
+    class Meta:
+        model = ApiToken
+        fields = ("id", "name", "created_at", "last_used_at", "expires_at")
+        read_only_fields = fields
+
+
+class IssuedTokenSerializer(TokenSerializer):
+    """A token at the only moment when its secret can be read."""
+
+    token = serializers.CharField(source="secret", read_only=True)
+
+    class Meta(TokenSerializer.Meta):
+        fields = (*TokenSerializer.Meta.fields, "token")
+        read_only_fields = fields
+
+
+class NewTokenSerializer(serializers.Serializer):
+    """A wish for a token."""
+
+    name = serializers.CharField(max_length=100)
+    days = serializers.IntegerField(
+        min_value=1, max_value=365, required=False, help_text="until it expires; default 90"
+    )
 
 
 class SessionSerializer(serializers.Serializer):

@@ -1,14 +1,20 @@
 """Writes: registering, preferences, tokens."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TypedDict, Unpack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypedDict, Unpack
 
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import ApiToken, Listener, Preferences, User
 from musicrec.exceptions import RuleViolation
+
+MAX_TOKENS = 100
+"""Tokens that one user may have at a time under names of their own."""
 
 
 class EmailTaken(RuleViolation):
@@ -29,20 +35,70 @@ def register(*, email: str, password: str) -> Listener:
             user = User.objects.create_user(email, password)
     except IntegrityError as error:
         raise EmailTaken("This email already has an account.") from error
+    EmailAddress.objects.create(user=user, email=user.email, primary=True)
     return Listener.objects.create(user=user)
 
 
-def issue_token(*, user: User, name: str, at: datetime) -> str:
+class TooManyTokens(RuleViolation):
+    """A user has as many tokens as one may have."""
+
+    code = "too_many_tokens"
+
+
+@dataclass(frozen=True)
+class IssuedToken:
+    """A token with its secret, which can be read at this moment only."""
+
+    id: int
+    name: str
+    created_at: datetime
+    last_used_at: None
+    expires_at: datetime
+    secret: str
+
+
+def issue_token(
+    *,
+    user: User,
+    name: str,
+    at: datetime,
+    session: UserSession | None = None,
+    second_factor: bool = False,
+) -> str:
     """Create a token for `user` and return its secret, which cannot be read again."""
+    return _issue(
+        user=user, name=name, at=at, user_session=session, second_factor=second_factor
+    ).secret
+
+
+def issue_named_token(
+    *, user: User, name: str, at: datetime, lifetime: timedelta | None, second_factor: bool
+) -> IssuedToken:
+    """Create a token that a user asked for under a name of their own.
+
+    Raises:
+        TooManyTokens: they have `MAX_TOKENS` that work.
+    """
+    if ApiToken.objects.of(user).valid(at=at).count() >= MAX_TOKENS:
+        raise TooManyTokens(f"You have {MAX_TOKENS} tokens already. Revoke one first.")
+    return _issue(user=user, name=name, at=at, lifetime=lifetime, second_factor=second_factor)
+
+
+def _issue(
+    *, user: User, name: str, at: datetime, lifetime: timedelta | None = None, **fields: Any
+) -> IssuedToken:
     secret = ApiToken.new_secret()
-    ApiToken.objects.create(
+    # What has expired is of no use to anybody, and would pile up with every login.
+    ApiToken.objects.of(user).filter(expires_at__lte=at).delete()
+    token = ApiToken.objects.create(
         user=user,
         name=name,
         digest=ApiToken.digest_of(secret),
         created_at=at,
-        expires_at=at + settings.API_TOKEN_LIFETIME,
+        expires_at=at + (lifetime or settings.API_TOKEN_LIFETIME),
+        **fields,
     )
-    return secret
+    return IssuedToken(token.pk, name, at, None, token.expires_at, secret)
 
 
 def revoke_token(*, user: User, secret: str) -> None:

@@ -1,13 +1,16 @@
-"""Accounts: registering, logging in, preferences; for apps and for browsers."""
+"""Accounts for apps: registering, tokens, preferences."""
 
-from django.contrib.auth import authenticate, login
-from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
+from datetime import timedelta
+
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.email_verification import send_verification_email_to_address
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.utils.decorators import method_decorator
-from django.views.generic import FormView, View
+from django.views.generic import View
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import AuthenticationFailed
@@ -17,14 +20,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import services
+from accounts.adapter import LOGIN_TRIES
 from accounts.callers import caller
-from accounts.forms import LoginForm, PreferencesForm, RegistrationForm
 from accounts.models import ApiToken
+from accounts.second_factor import check_code, has_authenticator, has_second_factor
 from accounts.serializers import (
-    CredentialsSerializer,
+    IssuedTokenSerializer,
+    LoginSerializer,
+    NewTokenSerializer,
     PreferencesSerializer,
     RegistrationSerializer,
     SessionSerializer,
+    TokenSerializer,
 )
 from musicrec.limits import counts
 
@@ -42,6 +49,8 @@ class RegisterView(APIView):
         serializer = RegistrationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         listener = services.register(**serializer.validated_data)
+        address = EmailAddress.objects.get_primary(listener.user)
+        send_verification_email_to_address(request._request, address, signup=True)
         token = services.issue_token(user=listener.user, name="registration", at=timezone.now())
         return Response({"user_id": listener.key, "token": token}, status=status.HTTP_201_CREATED)
 
@@ -64,22 +73,30 @@ class TokenView(APIView):
         """Make DRF answer a wrong password with 401 rather than 403."""
         return "Bearer"
 
-    @extend_schema(request=CredentialsSerializer, responses={200: SessionSerializer})
+    @extend_schema(request=LoginSerializer, responses={200: SessionSerializer})
     def post(self, request: Request) -> Response:
-        """Answer a new token for an email and its password."""
-        serializer = CredentialsSerializer(data=request.data)
+        """Answer a new token for an email, its password, and a code where one is set up."""
+        serializer = LoginSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         email = serializer.validated_data["email"].lower()
         # Per account too, so that many addresses cannot try one password each.
         user = (
             authenticate(request, username=email, password=serializer.validated_data["password"])
-            if counts().add(f"login:{email}", limit=10)
+            if counts().add(f"login:{email}", limit=LOGIN_TRIES)
             else None
         )
         if user is None:
             raise AuthenticationFailed("The email or the password is wrong, or tried too often.")
+        asked = has_authenticator(user)
+        if asked and not check_code(user, serializer.validated_data.get("code", "")):
+            raise AuthenticationFailed(
+                "Send the `code` of your authenticator app, or a recovery code.",
+                code="second_factor_required",
+            )
         listener = services.listener_of(user)
-        token = services.issue_token(user=user, name="login", at=timezone.now())
+        token = services.issue_token(
+            user=user, name="login", at=timezone.now(), second_factor=asked
+        )
         return Response({"user_id": listener.key, "token": token})
 
     @extend_schema(request=None, responses={204: None})
@@ -104,49 +121,45 @@ class PreferencesView(APIView):
         return Response(PreferencesSerializer(preferences).data)
 
 
-class AccountLoginView(LoginView):
-    """The page to log in on."""
+class TokensView(APIView):
+    """The tokens of apps that act for the caller."""
 
-    template_name = "accounts/login.html"
-    authentication_form = LoginForm
-    redirect_authenticated_user = True
+    @extend_schema(responses={200: TokenSerializer(many=True)})
+    def get(self, request: Request) -> Response:
+        """Answer one's own tokens that still work, the newest first; never their secrets."""
+        tokens = ApiToken.objects.of(request.user).valid(at=timezone.now()).order_by("-created_at")
+        return Response(TokenSerializer(tokens[: services.MAX_TOKENS], many=True).data)
+
+    @extend_schema(request=NewTokenSerializer, responses={201: IssuedTokenSerializer})
+    def post(self, request: Request) -> Response:
+        """Issue a token; its secret is in this answer and nowhere else."""
+        serializer = NewTokenSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        given = serializer.validated_data
+        issued = services.issue_named_token(
+            user=request.user,
+            name=given["name"],
+            at=timezone.now(),
+            lifetime=timedelta(days=given["days"]) if "days" in given else None,
+            second_factor=has_second_factor(request),
+        )
+        return Response(IssuedTokenSerializer(issued).data, status=status.HTTP_201_CREATED)
 
 
-class RegistrationPage(FormView):
-    """The page to sign up on."""
+class TokenDetailView(APIView):
+    """One token."""
 
-    template_name = "accounts/register.html"
-    form_class = RegistrationForm
-
-    def form_valid(self, form: RegistrationForm) -> HttpResponse:
-        """Create the account and log in."""
-        try:
-            listener = services.register(**form.cleaned_data)
-        except services.EmailTaken as error:
-            form.add_error("email", str(error))
-            return self.form_invalid(form)
-        login(self.request, listener.user)
-        return redirect("account")
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Revoke one of one's own tokens."""
+        get_object_or_404(ApiToken.objects.of(request.user), pk=pk).delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@method_decorator(login_required, name="dispatch")
-class AccountPage(View):
-    """The page of one's own account."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        """Show it."""
-        listener = services.listener_of(request.user)
-        return self._render(request, PreferencesForm.of(listener))
+class LogoutView(View):
+    """Ending the session of a browser; by POST alone, so that no link can do it."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Set the preferences."""
-        form = PreferencesForm(request.POST)
-        if not form.is_valid():
-            return self._render(request, form)
-        listener = services.listener_of(request.user)
-        services.set_preferences(listener=listener, **form.cleaned_data)
-        return redirect("account")
-
-    def _render(self, request: HttpRequest, form: PreferencesForm) -> HttpResponse:
-        status_code = 400 if form.errors else 200
-        return render(request, "accounts/account.html", {"form": form}, status=status_code)
+        """End it and go to the front page."""
+        get_adapter(request).logout(request)
+        return redirect(settings.LOGOUT_REDIRECT_URL)

@@ -71,6 +71,11 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.headless",
+    "allauth.usersessions",
     "django_celery_beat",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -92,6 +97,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.limit_sessions",
+    "accounts.middleware.ask_staff_for_second_factor",
+    "accounts.middleware.keep_private_answers_private",
+    "allauth.account.middleware.AccountMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -140,7 +149,7 @@ STORAGES = {
 # -- Accounts and security ---------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -152,10 +161,36 @@ LOGIN_REDIRECT_URL = "account"
 LOGOUT_REDIRECT_URL = "home"
 API_TOKEN_LIFETIME = timedelta(days=env.int("MUSICREC_TOKEN_DAYS", default=90))
 
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+# With "mandatory", nobody gets in before they followed the link in the mail; then signing up
+# answers the same for an email that has an account.  It needs mail that really goes out.
+ACCOUNT_EMAIL_VERIFICATION = env.str("MUSICREC_EMAIL_VERIFICATION", default="optional")
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_SESSION_REMEMBER = True
+HEADLESS_ADAPTER = "accounts.adapter.HeadlessAdapter"
+HEADLESS_TOKEN_STRATEGY = "accounts.app_tokens.AppTokenStrategy"  # noqa: S105 (a class)
+MFA_TOTP_ISSUER = "musicrec"
+MFA_TOTP_TOLERANCE = 1  # a clock that is half a minute off
+# Mail may go nowhere but the console: who has not verified an address may still be safer.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# Staff reach the console and the admin only with a second factor.  On a laptop without TLS, where
+# cookies are not secure either, a newcomer gets in with the password that `make run` shows.
+STAFF_MFA = env.bool("MUSICREC_STAFF_MFA", default=HTTPS and not DEBUG)
+SESSION_IDLE = timedelta(days=env.int("MUSICREC_SESSION_IDLE_DAYS", default=14))
+SESSION_IDLE_STAFF = timedelta(hours=12)
+SESSION_LONGEST = timedelta(days=env.int("MUSICREC_SESSION_DAYS", default=60))
+
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
-SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
+SESSION_COOKIE_AGE = int(SESSION_LONGEST.total_seconds())
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # probes come from inside, over plain HTTP
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if HTTPS else 0
@@ -176,6 +211,12 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+
+# -- Mail ---------------------------------------------------------------------------------------
+
+# To the console unless a server is named: smtp+tls://user:password@host:587
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("MUSICREC_MAIL_FROM", default="musicrec@localhost")
 
 # -- API ---------------------------------------------------------------------------------------
 

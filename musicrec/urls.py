@@ -4,10 +4,11 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from accounts.views import AccountLoginView
+from accounts.pages import AdminLoginPage
 
 urlpatterns = [
     path("", include("accounts.urls")),
+    path("_allauth/", include("allauth.headless.urls")),
     path("", include("bandits.urls")),
     path("", include("experiments.urls")),
     path("", include("recommendations.urls")),
@@ -18,7 +19,7 @@ urlpatterns = [
         name="docs",
     ),
     # One way to log in: the limits on tries hold for the admin too.
-    path("admin/login/", AccountLoginView.as_view(), name="admin-login"),
+    path("admin/login/", AdminLoginPage.as_view(), name="admin-login"),
     path("admin/", admin.site.urls),
 ]
 

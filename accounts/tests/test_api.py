@@ -126,7 +126,7 @@ def test_many_accounts_from_one_address_are_limited(listener):
 def test_tries_on_the_page_count_with_those_of_clients(listener, client):
     for _ in range(10):
         log_in(password="wrong password")
-    answer = client.post("/account/login", {"username": EMAIL, "password": PASSWORD})
+    answer = client.post("/account/login", {"login": EMAIL, "password": PASSWORD})
     assert answer.status_code == 200
     assert "Too many tries" in answer.content.decode()
 

@@ -45,7 +45,7 @@ def test_no_page_has_script_or_style_of_its_own(browser, path, logged_in):
 
 def test_signing_up_logs_in_and_shows_the_account():
     client = Client(headers=BROWSER)
-    answer = client.post("/account/register", {"email": EMAIL, "password": PASSWORD}, follow=True)
+    answer = client.post("/account/register", {"email": EMAIL, "password1": PASSWORD}, follow=True)
     assert answer.redirect_chain == [("/account/", 302)]
     assert EMAIL in answer.content.decode()
     assert User.objects.get().listener
@@ -61,7 +61,7 @@ def test_signing_up_logs_in_and_shows_the_account():
     ],
 )
 def test_a_form_that_is_wrong_comes_back_with_the_reason(email, password, said):
-    answer = Client().post("/account/register", {"email": email, "password": password})
+    answer = Client().post("/account/register", {"email": email, "password1": password})
     page = answer.content.decode()
     assert said in page
     assert password not in page
@@ -69,13 +69,13 @@ def test_a_form_that_is_wrong_comes_back_with_the_reason(email, password, said):
 
 
 def test_an_email_that_is_taken_is_said_at_its_field(listener):
-    answer = Client().post("/account/register", {"email": EMAIL, "password": PASSWORD})
+    answer = Client().post("/account/register", {"email": EMAIL, "password1": PASSWORD})
     assert "already has an account" in answer.content.decode()
 
 
 def test_logging_in_and_out(listener):
     client = Client(headers=BROWSER)
-    answer = client.post("/account/login", {"username": EMAIL, "password": PASSWORD})
+    answer = client.post("/account/login", {"login": EMAIL, "password": PASSWORD})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/account/")
     assert client.get("/account/").status_code == 200
     assert client.get("/account/logout").status_code == 405  # a link must not log out
@@ -85,7 +85,7 @@ def test_logging_in_and_out(listener):
 
 def test_logging_in_leads_to_no_other_site(listener):
     answer = Client().post(
-        "/account/login?next=https://evil.example/", {"username": EMAIL, "password": PASSWORD}
+        "/account/login?next=https://evil.example/", {"login": EMAIL, "password": PASSWORD}
     )
     assert answer.headers["Location"] == "/account/"
 

@@ -1,0 +1,77 @@
+"""What django-allauth asks of us: one limit on tries, listeners for those who sign up, a name."""
+
+import logging
+from smtplib import SMTPException
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.headless.adapter import DefaultHeadlessAdapter
+from django.forms import BaseForm
+from django.http import HttpRequest
+
+from accounts import services
+from accounts.models import ApiToken, User
+from musicrec.limits import counts
+
+logger = logging.getLogger(__name__)
+
+LOGIN_TRIES = 10
+"""Passwords a minute for one account, from whatever address and on whatever door."""
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Accounts, as pages and headless clients both see them."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_taken": "This email already has an account.",
+        "email_password_mismatch": "The email or the password is wrong.",
+        "too_many_login_attempts": "Too many tries for this account. Wait a minute.",
+    }
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Refuse a password where the account was tried too often.
+
+        Counted in Redis in one step, with the tries for tokens: many addresses, or many requests
+        at once, get no more of them.
+        """
+        email = credentials.get("email") or credentials.get("username") or ""
+        if not counts().add(f"login:{email.lower()}", limit=LOGIN_TRIES):
+            raise self.validation_error("too_many_login_attempts")
+        super().pre_authenticate(request, **credentials)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail; where the mail server is away the act goes on, and mail can be asked again.
+
+        Somebody who signs up must not see an error for an account that was created.
+        """
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (OSError, SMTPException):
+            logger.exception("a mail (%s) could not be sent", template_prefix)
+
+    def save_user(
+        self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
+    ) -> User:
+        """Save who signs up, with their listener."""
+        user = super().save_user(request, user, form, commit=commit)
+        if commit:
+            services.listener_of(user)
+        return user
+
+    def logout(self, request: HttpRequest) -> None:
+        """End the session, and with it the tokens that were given to it."""
+        if key := request.session.session_key:
+            ApiToken.objects.filter(user_session__session_key=key).delete()
+        super().logout(request)
+
+
+class HeadlessAdapter(DefaultHeadlessAdapter):
+    """What headless answers say of a user."""
+
+    def serialize_user(self, user: User) -> dict[str, Any]:
+        """Return a user under the name by which the rest of the API knows their listener."""
+        data = super().serialize_user(user)
+        if user.pk:
+            data["id"] = services.listener_of(user).key
+            data["is_staff"] = user.is_staff
+        return data
