@@ -84,10 +84,10 @@ class Listener(models.Model):
     country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2")
     time_zone = models.CharField(max_length=64, blank=True, help_text="IANA name")
     music_service = models.CharField(
-        max_length=32, blank=True, help_text="where they listen, for links out"
+        max_length=32, blank=True, db_default="", help_text="where they listen, for links out"
     )
     onboarded = models.BooleanField(
-        default=False, help_text="whether the first questions were answered or put aside"
+        db_default=False, help_text="whether the first questions were answered or put aside"
     )
     is_simulated = models.BooleanField(default=False, db_index=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Response = tuple[int, float, float, float | None, bool]
+"""Track, preference, epoch seconds, rating or None, explicit: the arguments of `respond`."""
 
 CAPACITY = 1000
 """Tracks kept; the ones heard longest ago give way."""
@@ -125,3 +130,42 @@ class History:
         records = np.concatenate([np.delete(self.records, place), new])
         order = np.argsort(records["heard_at"], kind="stable")[-CAPACITY:]
         return History(records[order])
+
+    def replay(self, responses: Iterable[Response]) -> History:
+        """Return the history after many responses, exactly as `respond` one by one leaves it.
+
+        O(log n) for each of n responses, where `respond` copies the history.
+        """
+        # By track: preference, rating, heard_at, explicit, and when it was last moved to the end.
+        kept: dict[int, tuple[np.float32, float, float, bool, int]] = {
+            int(record["track"]): (
+                np.float32(record["preference"]),
+                float(record["rating"]),
+                float(record["heard_at"]),
+                bool(record["explicit"]),
+                place,
+            )
+            for place, record in enumerate(self.records)
+        }
+        # The heap also holds places that a track has left since; those are passed over.
+        oldest = [(entry[2], entry[4], track) for track, entry in kept.items()]
+        heapq.heapify(oldest)
+        for place, (track, preference, at, rating, explicit) in enumerate(responses, len(self)):
+            new = (np.float32(preference), np.nan if rating is None else rating, at, explicit)
+            if (old := kept.get(track)) is not None:
+                if old[3] and (not explicit or old[2] > at):
+                    new = old[:4]
+                elif not explicit and not old[3]:
+                    new = ((old[0] + new[0]) / np.float32(2), *new[1:])
+                new = (*new[:2], max(old[2], at), new[3])
+            kept[track] = (*new, place)
+            heapq.heappush(oldest, (new[2], place, track))
+            while len(kept) > CAPACITY:
+                _, left, candidate = heapq.heappop(oldest)
+                if candidate in kept and kept[candidate][4] == left:
+                    del kept[candidate]
+        order = sorted(kept.items(), key=lambda item: (item[1][2], item[1][4]))
+        records = np.empty(len(order), _RECORD)
+        for row, (track, entry) in enumerate(order):
+            records[row] = (track, entry[0], entry[1], entry[2], entry[3])
+        return History(records)

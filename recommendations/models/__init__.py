@@ -2,7 +2,14 @@
 
 from recommendations.models.catalogue import Artist, Genre, Track
 from recommendations.models.ledger import Recommendation
-from recommendations.models.listening import Feedback, Hidden, PlayCount, Taste, TrackHeat
+from recommendations.models.listening import (
+    Feedback,
+    Hidden,
+    PlayCount,
+    Retraction,
+    Taste,
+    TrackHeat,
+)
 from recommendations.models.outbox import OutboxEvent
 from recommendations.models.registry import ModelVersion, ServingState, TrainingRun
 
@@ -15,6 +22,7 @@ __all__ = [
     "OutboxEvent",
     "PlayCount",
     "Recommendation",
+    "Retraction",
     "ServingState",
     "Taste",
     "Track",

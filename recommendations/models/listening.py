@@ -1,5 +1,6 @@
 """What listeners do, and what is known of them because of it."""
 
+from datetime import datetime
 from typing import Self
 
 from django.contrib.postgres.indexes import BrinIndex
@@ -36,6 +37,18 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
         """Return what this listener did."""
         return self.filter(listener=listener)
 
+    def standing(self) -> Self:
+        """Return what was not taken back."""
+        return self.filter(retraction=None)
+
+    def of_listeners(self) -> Self:
+        """Return what belongs to somebody; of who was erased the rows stay, and are nobody's."""
+        return self.filter(listener__isnull=False)
+
+    def with_track(self) -> Self:
+        """Load what one row of a history shows, in the same query."""
+        return self.select_related("track__artist", "retraction").prefetch_related("track__genres")
+
 
 class Feedback(models.Model):
     """One thing a listener did with a track. Append-only; the source of every other number.
@@ -56,7 +69,7 @@ class Feedback(models.Model):
         HIDE = "hide"
 
     event_id = models.CharField(max_length=64)
-    listener = models.ForeignKey(Listener, on_delete=models.CASCADE)
+    listener = models.ForeignKey(Listener, null=True, on_delete=models.SET_NULL)
     track = models.ForeignKey(Track, on_delete=models.PROTECT)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     rating = models.PositiveSmallIntegerField(null=True)
@@ -104,6 +117,32 @@ class Feedback(models.Model):
         return f"{self.kind} of {self.track_id} by {self.listener_id}"
 
 
+class Retraction(models.Model):
+    """A response that its listener took back; the response itself stays as it was written."""
+
+    feedback = models.OneToOneField(Feedback, primary_key=True, on_delete=models.CASCADE)
+    retracted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"retraction of {self.feedback_id}"
+
+
+class HiddenQuerySet(models.QuerySet["Hidden"]):
+    """Reads of what is hidden."""
+
+    def by(self, listener: Listener) -> Self:
+        """Return what this listener hides, or once did."""
+        return self.filter(listener=listener)
+
+    def in_force(self, *, at: datetime) -> Self:
+        """Return what is hidden at `at`."""
+        return self.filter(Q(until=None) | Q(until__gt=at))
+
+    def with_subject(self) -> Self:
+        """Load the track or artist of each row, in the same query."""
+        return self.select_related("track__artist", "artist").prefetch_related("track__genres")
+
+
 class Hidden(models.Model):
     """A track or an artist that a listener does not want to see, for a time or for good."""
 
@@ -112,6 +151,11 @@ class Hidden(models.Model):
     artist = models.ForeignKey(Artist, null=True, on_delete=models.CASCADE)
     until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
+    feedback = models.OneToOneField(
+        Feedback, null=True, on_delete=models.SET_NULL, help_text="the response that hid it, if any"
+    )
+
+    objects = HiddenQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "hidden"
@@ -169,7 +213,7 @@ class TrackHeat(models.Model):
     track = models.OneToOneField(Track, primary_key=True, on_delete=models.CASCADE)
     heat = models.FloatField(default=0)
     heat_at = models.DateTimeField()
-    n_feedback = models.PositiveIntegerField(default=0)
+    n_feedback = models.IntegerField(default=0)
 
     class Meta:
         verbose_name_plural = "track heat"

@@ -20,7 +20,7 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
 
 
 class OutboxEvent(models.Model):
-    """A slate or a response whose effects (bandit, experiment, trend) are to be applied once.
+    """A slate, a response or its retraction whose effects (bandit, experiment, trend) are to be applied once.
 
     The row is written with the row it speaks of, and closed in the transaction of its effects.
     """
@@ -32,6 +32,7 @@ class OutboxEvent(models.Model):
 
         SLATE = "slate"
         FEEDBACK = "feedback"
+        RETRACTION = "retraction"
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     recommendation = models.ForeignKey(

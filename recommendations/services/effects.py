@@ -22,6 +22,7 @@ from recommendations.models import Feedback, OutboxEvent, Recommendation
 
 logger = logging.getLogger(__name__)
 
+Kind = OutboxEvent.Kind
 BATCH = 200
 FIRST_RETRY = timedelta(seconds=2)
 KEY_LIFETIME = timedelta(days=180)
@@ -77,10 +78,12 @@ def _apply(events: Sequence[OutboxEvent], at: datetime) -> None:
     """Apply the effects; each part locks its rows in one order, so that workers never deadlock."""
     # The slate of a listener who was erased stays in the ledger, and is nobody's any more.
     events = [event for event in events if _is_somebodys(event)]
-    responses = [event.feedback for event in events if event.feedback is not None]
+    taken_back = [event.feedback for event in events if event.kind == Kind.RETRACTION]
+    responses = [event.feedback for event in events if event.kind == Kind.FEEDBACK]
     warm_tracks(responses)
+    cool_tracks(taken_back)
     experiments.services.apply_events([_listener_event(event) for event in events])
-    reward_slates(responses, at)
+    reward_slates([*responses, *taken_back], at)
 
 
 def _is_somebodys(event: OutboxEvent) -> bool:
@@ -91,7 +94,7 @@ def _is_somebodys(event: OutboxEvent) -> bool:
 def _decayed(heat: str, age: str) -> str:
     """Return SQL for a heat halved once per `age`; 0 where Postgres would refuse so small a one."""
     return (
-        f"CASE WHEN {heat} < 1e-30 OR {age} > 100 THEN 0 "
+        f"CASE WHEN abs({heat}) < 1e-30 OR {age} > 100 THEN 0 "
         f"ELSE {heat} * power(0.5, ({age})::float8) END"
     )
 
@@ -102,16 +105,28 @@ _NEW = _decayed(
 )
 _WARM = f"""
     INSERT INTO recommendations_trackheat AS h (track_id, heat, heat_at, n_feedback)
-    VALUES (%s, %s, %s, 1)
+    VALUES (%s, %s, %s, %s)
     ON CONFLICT (track_id) DO UPDATE SET
         heat = {_OLD} + {_NEW},
         heat_at = greatest(h.heat_at, excluded.heat_at),
-        n_feedback = h.n_feedback + 1
+        n_feedback = h.n_feedback + excluded.n_feedback
 """  # noqa: S608 (SQL of ours)
 
 
 def warm_tracks(responses: Sequence[Feedback]) -> None:
     """Add responses to the heat of their tracks, each with weight equal to its preference."""
+    _add_heat(responses, sign=1)
+
+
+def cool_tracks(taken_back: Sequence[Feedback]) -> None:
+    """Take responses out of the heat of their tracks again.
+
+    It may come before their adding, from another worker: the sum is below zero for a moment then.
+    """
+    _add_heat(taken_back, sign=-1)
+
+
+def _add_heat(responses: Sequence[Feedback], *, sign: int) -> None:
     if not responses:
         return
     half_life = settings.MUSICREC["TRENDING_HALF_LIFE"].total_seconds()
@@ -120,7 +135,8 @@ def warm_tracks(responses: Sequence[Feedback]) -> None:
         for track, preference, moment in rows:
             # Both the sum and the response are brought to the later of their times: the order in
             # which responses arrive makes no difference.
-            cursor.execute(_WARM, [track, preference, moment, *[half_life] * 4])
+            values = [track, sign * preference, moment, sign]
+            cursor.execute(_WARM, [*values, *[half_life] * 4])
 
 
 def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
@@ -138,10 +154,9 @@ def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
         if not slate.probabilities:  # no bandit chose it
             continue
         ends = slate.created_at + settings.MUSICREC["ATTRIBUTION_WINDOW"]
-        in_time = Feedback.objects.filter(recommendation=slate, occurred_at__lte=ends)
+        in_time = Feedback.objects.standing().filter(recommendation=slate, occurred_at__lte=ends)
         reward = in_time.aggregate(mean=Avg("preference"))["mean"]
-        if reward is not None:
-            bandits.services.credit(request_id=slate.pk, reward=reward, at=at)
+        bandits.services.credit(request_id=slate.pk, reward=reward, at=at)
 
 
 def prune_event_keys(*, at: datetime) -> int:
@@ -155,7 +170,8 @@ def all_listener_events() -> Iterator[ListenerEvent]:
     slates = Recommendation.objects.filter(listener__isnull=False)
     for slate in slates.iterator(chunk_size=5000):
         yield _slate_event(slate)
-    for feedback in Feedback.objects.select_related("track").iterator(chunk_size=5000):
+    responses = Feedback.objects.of_listeners().standing().select_related("track")
+    for feedback in responses.iterator(chunk_size=5000):
         yield _feedback_event(feedback)
 
 

@@ -13,7 +13,8 @@ from accounts.models import Listener
 from musicrec.exceptions import RuleViolation
 from recommendations.core.history import History
 from recommendations.core.preference import EXPLICIT_KINDS, preference_of
-from recommendations.models import Feedback, Hidden, OutboxEvent, Recommendation, Taste, Track
+from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
+from recommendations.services import hiding
 from recommendations.services import taste as tastes
 from recommendations.serving import state
 
@@ -90,7 +91,7 @@ def record_feedback(
             _credit(feedback, recommendation)
         feedback.save(force_insert=True)
         if kind == Feedback.Kind.HIDE:
-            Hidden.objects.get_or_create(listener=listener, track=track)
+            hiding.hide_by_response(feedback, at=at)
             taste.hidden = tastes.hidden_of(listener)
         _learn(taste, feedback, track, stage)
         OutboxEvent.objects.create(
@@ -119,15 +120,13 @@ def _learn(taste: Taste, feedback: Feedback, track: Track, stage: state.Stage) -
         rating=feedback.rating,
         explicit=feedback.kind in EXPLICIT_KINDS,
     )
-    heard = feedback.completion if feedback.completion is not None else 1.0
-    plays = feedback.kind == Feedback.Kind.PLAY
-    minutes = heard * (track.duration_ms or 0) / 60_000 if plays else 0.0
+    minutes = tastes.minutes_heard(feedback.kind, feedback.completion, track.duration_ms)
     session = tastes.session_of(taste).respond(feedback.preference, moment, minutes=minutes)
     taste.history = history.to_bytes()
     taste.session = asdict(session)
     taste.n_feedback += 1
     taste.preference_sum += feedback.preference
-    taste.n_plays += plays
+    taste.n_plays += feedback.kind == Feedback.Kind.PLAY
     taste.n_skips += feedback.kind == Feedback.Kind.SKIP
     taste.last_seen_at = feedback.received_at
     preferences = getattr(feedback.listener, "preferences", None)

@@ -64,7 +64,9 @@ def take_snapshot() -> Snapshot:
             )
         )
         responses = _table(
-            Feedback.objects.filter(track__is_active=True)
+            Feedback.objects.of_listeners()
+            .standing()
+            .filter(track__is_active=True)
             .order_by("occurred_at", "pk")
             .values_list("listener_id", "track_id", "preference", "occurred_at", "rating", "kind")
         )

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 import numpy as np
-from django.db.models import Count, Max, Q, Sum
 from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
 from accounts.vocabulary import Mood
 from recommendations.core.content import StatedTaste
-from recommendations.core.history import CAPACITY, History
+from recommendations.core.history import CAPACITY, History, Response
 from recommendations.core.interactions import preference_from_plays
 from recommendations.core.preference import EXPLICIT_KINDS
 from recommendations.core.visits import Session
 from recommendations.models import Feedback, Hidden, PlayCount, Taste
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.state import LoadedModel, Stage
+
+
+REBUILT_FIELDS = (
+    "history",
+    "hidden",
+    "n_feedback",
+    "preference_sum",
+    "n_plays",
+    "n_skips",
+    "last_seen_at",
+    "session",
+)
+"""Fields of a taste that follow from feedback, play counts and hidden tracks alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,36 +71,82 @@ def _create_taste(listener: Listener) -> Taste:
 
 
 def build_taste(listener: Listener) -> Taste:
-    """Return a taste, not saved, made of everything the listener ever did here."""
-    history = _imported_history(listener)
-    responses = Feedback.objects.by(listener).order_by("occurred_at", "pk")
-    # The newest of them fill the history; the counts below cover all.
-    newest = responses.reverse()[: 2 * CAPACITY]
-    for feedback in reversed(newest):
-        history = history.respond(
-            feedback.track_id,
-            feedback.preference,
-            feedback.occurred_at.timestamp(),
-            rating=feedback.rating,
-            explicit=feedback.kind in EXPLICIT_KINDS,
+    """Return a taste, not saved, made of everything the listener did here and did not take back.
+
+    Responses are replayed in the order in which they arrived, so that this is the very taste that
+    taking them one by one has left, to the last bit; only the embedding is still to be folded.
+    """
+    totals = _Totals()
+    rows = (
+        Feedback.objects.by(listener)
+        .standing()
+        .order_by("pk")
+        .values_list(
+            "track_id",
+            "preference",
+            "occurred_at",
+            "rating",
+            "kind",
+            "completion",
+            "track__duration_ms",
+            "received_at",
         )
-    totals = responses.aggregate(
-        n=Count("pk"),
-        preference=Sum("preference", default=0.0),
-        plays=Count("pk", filter=Q(kind=Feedback.Kind.PLAY)),
-        skips=Count("pk", filter=Q(kind=Feedback.Kind.SKIP)),
-        last=Max("received_at"),
     )
+    history = _imported_history(listener).replay(map(totals.add, rows.iterator(chunk_size=5000)))
     return Taste(
         listener=listener,
         history=history.to_bytes(),
         hidden=hidden_of(listener),
-        n_feedback=totals["n"],
-        preference_sum=totals["preference"],
-        n_plays=totals["plays"],
-        n_skips=totals["skips"],
-        last_seen_at=totals["last"],
+        n_feedback=totals.n_feedback,
+        preference_sum=totals.preference_sum,
+        n_plays=totals.n_plays,
+        n_skips=totals.n_skips,
+        last_seen_at=totals.last_seen_at,
+        session=asdict(totals.session) if totals.n_feedback else {},
     )
+
+
+def rebuild_taste(taste: Taste, listener: Listener, stage: Stage) -> None:
+    """Make a locked taste anew of what remains of a listener's responses, and save it."""
+    fresh = build_taste(listener)
+    for field in REBUILT_FIELDS:
+        setattr(taste, field, getattr(fresh, field))
+    preferences = getattr(listener, "preferences", None)
+    vector = fold(History.from_bytes(taste.history), stage, preferences)
+    remember(taste, vector, stage, preferences)
+    taste.save(force_update=True)
+
+
+@dataclass
+class _Totals:
+    """Counts and session over a listener's responses, in the order of arrival."""
+
+    n_feedback: int = 0
+    preference_sum: float = 0.0
+    n_plays: int = 0
+    n_skips: int = 0
+    last_seen_at: datetime | None = None
+    session: Session = field(default_factory=Session)
+
+    def add(self, row: tuple) -> Response:
+        """Count one response and return what a history takes of it."""
+        track, preference, moment, rating, kind, completion, duration_ms, received = row
+        at = moment.timestamp()
+        self.n_feedback += 1
+        self.preference_sum += preference
+        self.n_plays += kind == Feedback.Kind.PLAY
+        self.n_skips += kind == Feedback.Kind.SKIP
+        self.last_seen_at = received
+        minutes = minutes_heard(kind, completion, duration_ms)
+        self.session = self.session.respond(preference, at, minutes=minutes)
+        return track, preference, at, rating, kind in EXPLICIT_KINDS
+
+
+def minutes_heard(kind: str, completion: float | None, duration_ms: int | None) -> float:
+    """Return the minutes of music that a response stands for: those of a play."""
+    if kind != Feedback.Kind.PLAY:
+        return 0.0
+    return (1.0 if completion is None else completion) * (duration_ms or 0) / 60_000
 
 
 def _imported_history(listener: Listener) -> History:

@@ -1,0 +1,86 @@
+"""Hiding tracks and artists, and showing them again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.models import Listener
+from recommendations.models import Artist, Feedback, Hidden, Track
+from recommendations.services import taste as tastes
+
+
+@transaction.atomic
+def hide(
+    *,
+    listener: Listener,
+    until: datetime | None,
+    at: datetime,
+    track: Track | None = None,
+    artist: Artist | None = None,
+) -> Hidden:
+    """Hide a track or an artist until a time, or for good; said again, the last word counts.
+
+    Exactly one of `track` and `artist` is given.
+    """
+    taste = tastes.lock_taste(listener)
+    hidden, is_new = Hidden.objects.get_or_create(
+        listener=listener,
+        track=track,
+        artist=artist,
+        defaults={"until": until, "created_at": at},
+    )
+    if not is_new and hidden.until != until:
+        hidden.until = until
+        hidden.save(update_fields=["until"])
+    _keep(taste, listener)
+    return hidden
+
+
+def hide_by_response(feedback: Feedback, *, at: datetime) -> None:
+    """Hide the track of a response that says so; the caller holds the taste and saves it.
+
+    What is hidden already stays as it was said, until its time has passed.
+    """
+    hidden, is_new = Hidden.objects.get_or_create(
+        listener=feedback.listener,
+        track=feedback.track,
+        artist=None,
+        defaults={"created_at": at, "feedback": feedback},
+    )
+    if not is_new and hidden.until is not None and hidden.until <= at:
+        hidden.until = None
+        hidden.feedback = feedback
+        hidden.save(update_fields=["until", "feedback"])
+
+
+def unhide_by_retraction(feedback: Feedback) -> None:
+    """Show a track again whose hiding was taken back, unless another response hides it too."""
+    hidden = Hidden.objects.filter(feedback=feedback).first()
+    if hidden is None:
+        return
+    hidden.feedback = (
+        Feedback.objects.by(feedback.listener)
+        .standing()
+        .filter(track=feedback.track_id, kind=Feedback.Kind.HIDE)
+        .order_by("pk")
+        .first()
+    )
+    if hidden.feedback is None:
+        hidden.delete()
+    else:
+        hidden.save(update_fields=["feedback"])
+
+
+@transaction.atomic
+def unhide(hidden: Hidden) -> None:
+    """Show a track or an artist again that was hidden by itself, not by a response."""
+    taste = tastes.lock_taste(hidden.listener)
+    hidden.delete()
+    _keep(taste, hidden.listener)
+
+
+def _keep(taste, listener: Listener) -> None:
+    taste.hidden = tastes.hidden_of(listener)
+    taste.save(update_fields=["hidden", "updated_at"])
