@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_apps_and_profile'),
-        ('recommendations', '0002_taste_stated_at'),
+        ('recommendations', '0003_track_search_and_media'),
     ]
 
     operations = [
