@@ -121,6 +121,21 @@ def set_preferences(*, listener: Listener, **given: Unpack[StatedPreferences]) -
     return preferences
 
 
+class Profile(TypedDict, total=False):
+    """What a listener may say of themselves; each part may be left out."""
+
+    country: str
+    time_zone: str
+    music_service: str
+    onboarded: bool
+
+
+def update_profile(*, listener: Listener, **given: Unpack[Profile]) -> None:
+    """Replace what is given of a listener's profile."""
+    if given:
+        Listener.objects.filter(pk=listener.pk).update(**given)
+
+
 def listener_of(user: User) -> Listener:
     """Return the user's listener; staff get theirs when they first listen."""
     try:

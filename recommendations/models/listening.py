@@ -45,8 +45,28 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
         """Return what belongs to somebody; of who was erased the rows stay, and are nobody's."""
         return self.filter(listener__isnull=False)
 
+    def matching(
+        self,
+        *,
+        kind: str | None = None,
+        q: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Self:
+        """Return what is of a kind, of a track that `q` finds, and within [since, until)."""
+        found = self
+        if kind is not None:
+            found = found.filter(kind=kind)
+        if q is not None:
+            found = found.filter(track__in=Track.objects.matching(q))
+        if since is not None:
+            found = found.filter(occurred_at__gte=since)
+        if until is not None:
+            found = found.filter(occurred_at__lt=until)
+        return found
+
     def with_track(self) -> Self:
-        """Load what one row of a history shows, in the same query."""
+        """Load what one row of a history shows, in two queries however many there are."""
         return self.select_related("track__artist", "retraction").prefetch_related("track__genres")
 
 

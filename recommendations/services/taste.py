@@ -19,7 +19,6 @@ from recommendations.models import Feedback, Hidden, PlayCount, Taste
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.state import LoadedModel, Stage
 
-
 REBUILT_FIELDS = (
     "history",
     "hidden",

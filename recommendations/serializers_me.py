@@ -1,0 +1,203 @@
+"""What the endpoints under /me take and answer."""
+
+import zoneinfo
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.models import Listener
+from accounts.serializers import PreferencesSerializer
+from recommendations.models import Feedback, Hidden, Track
+
+TIME_ZONES = zoneinfo.available_timezones()
+
+
+class ArtistNameSerializer(serializers.Serializer):
+    """An artist."""
+
+    artist_id = serializers.IntegerField(source="pk")
+    artist = serializers.CharField(source="name")
+
+
+class TrackBriefSerializer(serializers.ModelSerializer):
+    """A track, without its audio features."""
+
+    track_name = serializers.CharField(source="name")
+    artist = serializers.CharField(source="artist.name")
+    artist_id = serializers.IntegerField()
+    genres = serializers.SerializerMethodField()
+    cover_url = serializers.SerializerMethodField()
+    preview_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Track
+        fields = (
+            "track_id",
+            "track_name",
+            "artist",
+            "artist_id",
+            "album",
+            "genres",
+            "year",
+            "duration_ms",
+            "popularity",
+            "cover_url",
+            "preview_url",
+        )
+
+    def get_genres(self, track: Track) -> list[str]:
+        """Return the names of the genres, which were loaded before."""
+        return [genre.name for genre in track.genres.all()]
+
+    def get_cover_url(self, track: Track) -> str | None:
+        """Return the address of a picture, or null."""
+        return track.cover_url or None
+
+    def get_preview_url(self, track: Track) -> str | None:
+        """Return the address of a sample to hear, or null."""
+        return track.preview_url or None
+
+
+class StatedSerializer(PreferencesSerializer):
+    """What the listener says they like; lists are empty and the rest null where nothing is."""
+
+    user_id = None
+
+
+class MeSerializer(serializers.ModelSerializer):
+    """The listener who is logged in."""
+
+    user_id = serializers.CharField(source="key")
+    email = serializers.EmailField(source="user.email")
+    email_verified = serializers.BooleanField()
+    is_staff = serializers.BooleanField(source="user.is_staff")
+    mfa_enabled = serializers.BooleanField()
+    preferences = serializers.SerializerMethodField()
+    n_feedback = serializers.SerializerMethodField()
+    simulated = serializers.BooleanField(source="is_simulated")
+
+    class Meta:
+        model = Listener
+        fields = (
+            "user_id",
+            "email",
+            "email_verified",
+            "is_staff",
+            "mfa_enabled",
+            "country",
+            "time_zone",
+            "music_service",
+            "created_at",
+            "onboarded",
+            "preferences",
+            "n_feedback",
+            "simulated",
+        )
+
+    @extend_schema_field(StatedSerializer)
+    def get_preferences(self, listener: Listener) -> dict[str, Any]:
+        """Return what was stated; empty where nothing was."""
+        stated = getattr(listener, "preferences", None)
+        if stated is None:
+            return {"genres": [], "artists": [], "energy": None, "mood": ""}
+        return StatedSerializer(stated).data
+
+    def get_n_feedback(self, listener: Listener) -> int:
+        """Return how many responses count."""
+        taste = getattr(listener, "taste", None)
+        return taste.n_feedback if taste else 0
+
+
+class ProfileSerializer(serializers.Serializer):
+    """What a listener may say of themselves; what is left out stays."""
+
+    country = serializers.RegexField(
+        r"^([A-Z]{2})?\Z", required=False, allow_blank=True, help_text="ISO 3166-1 alpha-2"
+    )
+    time_zone = serializers.CharField(
+        max_length=64, required=False, allow_blank=True, help_text="IANA name"
+    )
+    music_service = serializers.RegexField(
+        r"^([a-z0-9_]{1,32})?\Z", required=False, allow_blank=True, help_text="e.g. spotify"
+    )
+    onboarded = serializers.BooleanField(required=False)
+
+    def validate_time_zone(self, name: str) -> str:
+        """Refuse what is no zone."""
+        if name and name not in TIME_ZONES:
+            raise serializers.ValidationError("This is no IANA time zone, as Europe/Berlin is.")
+        return name
+
+
+class StateSerializer(serializers.Serializer):
+    """What a client compares to know whether to ask again."""
+
+    version = serializers.CharField()
+
+
+class ResponseSerializer(serializers.ModelSerializer):
+    """One response of a history."""
+
+    undone = serializers.SerializerMethodField()
+    track = TrackBriefSerializer()
+    recommendation_id = serializers.UUIDField(allow_null=True)
+    strategy = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Feedback
+        fields = (
+            "event_id",
+            "kind",
+            "rating",
+            "completion",
+            "occurred_at",
+            "undone",
+            "track",
+            "recommendation_id",
+            "strategy",
+        )
+
+    def get_undone(self, feedback: Feedback) -> bool:
+        """Return whether it was taken back."""
+        return hasattr(feedback, "retraction")
+
+    def get_strategy(self, feedback: Feedback) -> str | None:
+        """Return the strategy of the list it answers, or null."""
+        return feedback.strategy or None
+
+
+class HistoryQuerySerializer(serializers.Serializer):
+    """Filters of a history."""
+
+    kind = serializers.ChoiceField(choices=Feedback.Kind.choices, required=False)
+    q = serializers.CharField(max_length=100, required=False, help_text="in title, artist, album")
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+
+
+class HiddenSerializer(serializers.ModelSerializer):
+    """A hidden track or artist."""
+
+    track = TrackBriefSerializer(allow_null=True)
+    artist = ArtistNameSerializer(allow_null=True)
+
+    class Meta:
+        model = Hidden
+        fields = ("id", "track", "artist", "until", "created_at")
+
+
+class HideSerializer(serializers.Serializer):
+    """What to hide, and for how long; without `days` for good."""
+
+    track_id = serializers.CharField(max_length=128, required=False)
+    artist_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    days = serializers.IntegerField(min_value=1, max_value=3650, required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Ask for exactly one of track and artist."""
+        if ("track_id" in attrs) == ("artist_id" in attrs):
+            raise serializers.ValidationError(
+                {"track_id": "Give either a track_id or an artist_id."}
+            )
+        return attrs

@@ -1,0 +1,179 @@
+"""What concerns the listener who is logged in: who they are, what they did, what they hide."""
+
+import hashlib
+from datetime import timedelta
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.db.models import Exists, OuterRef, QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.callers import caller
+from accounts.models import Listener
+from accounts.services import update_profile
+from musicrec.paging import Pages
+from recommendations.models import Artist, Feedback, Hidden, Track
+from recommendations.serializers_me import (
+    HiddenSerializer,
+    HideSerializer,
+    HistoryQuerySerializer,
+    MeSerializer,
+    ProfileSerializer,
+    ResponseSerializer,
+    StateSerializer,
+)
+from recommendations.services import hiding, undo
+from recommendations.tasks import nudge_on_commit
+
+
+class MeView(APIView):
+    """The listener's own account."""
+
+    @extend_schema(responses={200: MeSerializer})
+    def get(self, request: Request) -> Response:
+        """Answer who is logged in."""
+        return Response(MeSerializer(_me(caller(request))).data)
+
+    @extend_schema(request=ProfileSerializer, responses={200: MeSerializer})
+    def patch(self, request: Request) -> Response:
+        """Change country, time zone, music service, or whether the first questions are done."""
+        serializer = ProfileSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        listener = caller(request)
+        update_profile(listener=listener, **serializer.validated_data)
+        return Response(MeSerializer(_me(listener)).data)
+
+
+def _me(listener: Listener) -> Listener:
+    user = OuterRef("user")
+    return (
+        Listener.objects.select_related("user", "preferences", "taste")
+        .annotate(
+            email_verified=Exists(
+                EmailAddress.objects.filter(user=user, verified=True, primary=True)
+            ),
+            mfa_enabled=Exists(Authenticator.objects.filter(user=user, type="totp")),
+        )
+        .defer("taste__history", "taste__vector", "taste__hidden")
+        .get(pk=listener.pk)
+    )
+
+
+class StateView(APIView):
+    """Whether anything of the listener changed."""
+
+    @extend_schema(responses={200: StateSerializer, 304: None})
+    def get(self, request: Request) -> Response:
+        """Answer a version that changes with responses, preferences and hidden tracks.
+
+        Also as an ETag: with If-None-Match, the answer is 304 while nothing changed.
+        """
+        marks = Listener.objects.filter(pk=caller(request).pk).values_list(
+            "taste__updated_at", "preferences__updated_at"
+        )
+        version = hashlib.sha256(repr(marks.get()).encode()).hexdigest()[:16]
+        headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache"}
+        if f'"{version}"' in request.headers.get("if-none-match", ""):
+            return Response(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
+        return Response({"version": version}, headers=headers)
+
+
+class HistoryView(generics.ListAPIView):
+    """What the listener did."""
+
+    serializer_class = ResponseSerializer
+    pagination_class = Pages
+    ordering = ("-occurred_at", "-pk")
+
+    def get_queryset(self) -> QuerySet[Feedback]:
+        """Return the listener's own responses, as filtered."""
+        if getattr(self, "swagger_fake_view", False):
+            return Feedback.objects.none()
+        query = HistoryQuerySerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        return (
+            Feedback.objects.by(caller(self.request)).matching(**query.validated_data).with_track()
+        )
+
+    @extend_schema(parameters=[HistoryQuerySerializer])
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        """Answer a page of responses, the newest first; what was taken back is marked."""
+        return super().get(request, *args, **kwargs)
+
+
+class FeedbackDetailView(APIView):
+    """One response."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("event_id", str, OpenApiParameter.PATH)],
+        responses={204: None},
+    )
+    def delete(self, request: Request, event_id: str) -> Response:
+        """Take one's own response back, with all that it did; the second time changes nothing."""
+        listener = caller(request)
+        feedback = get_object_or_404(Feedback.objects.by(listener), event_id=event_id)
+        feedback.listener = listener  # with preferences, as loaded
+        if undo.retract(feedback, at=timezone.now()):
+            nudge_on_commit()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class HiddenListView(generics.ListAPIView):
+    """What the listener hides."""
+
+    serializer_class = HiddenSerializer
+    pagination_class = Pages
+    ordering = ("-created_at", "-pk")
+
+    def get_queryset(self) -> QuerySet[Hidden]:
+        """Return what is hidden from the listener now."""
+        if getattr(self, "swagger_fake_view", False):
+            return Hidden.objects.none()
+        hidden = Hidden.objects.by(caller(self.request))
+        return hidden.in_force(at=timezone.now()).with_subject()
+
+    @extend_schema(request=HideSerializer, responses={201: HiddenSerializer})
+    def post(self, request: Request) -> Response:
+        """Hide a track or an artist; hidden again, the last word on how long counts."""
+        serializer = HideSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        given = serializer.validated_data
+        track = artist = None
+        if "track_id" in given:
+            track = get_object_or_404(Track, track_id=given["track_id"])
+        else:
+            artist = get_object_or_404(Artist, pk=given["artist_id"])
+        now = timezone.now()
+        days = given.get("days")
+        hidden = hiding.hide(
+            listener=caller(request),
+            track=track,
+            artist=artist,
+            until=now + timedelta(days=days) if days else None,
+            at=now,
+        )
+        return Response(HiddenSerializer(hidden).data, status=status.HTTP_201_CREATED)
+
+
+class HiddenDetailView(APIView):
+    """One hidden track or artist."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Show it again; where a response hid it, that response is taken back."""
+        listener = caller(request)
+        hidden = get_object_or_404(
+            Hidden.objects.by(listener).select_related("feedback__track"), pk=pk
+        )
+        hidden.listener = listener
+        if hidden.feedback is not None:
+            hidden.feedback.listener = listener
+        if undo.show_again(hidden, at=timezone.now()):
+            nudge_on_commit()
+        return Response(status=status.HTTP_204_NO_CONTENT)
