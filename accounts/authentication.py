@@ -27,7 +27,7 @@ class TokenAuthentication(BaseAuthentication):
         except UnicodeDecodeError:
             raise AuthenticationFailed("The token is not ASCII.") from None
         now = timezone.now()
-        token = ApiToken.objects.valid_for(text, at=now).first()
+        token = ApiToken.objects.valid_for(text, at=now)
         if token is None:
             raise AuthenticationFailed("The token is unknown or has expired.")
         if is_kept_from_staff(request.path, token):

@@ -16,6 +16,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.vocabulary import Mood
+from musicrec.prepared import Parameter, PreparedRow
 
 MAX_EMAIL = 254
 """Characters of an email, as Django's field has it."""
@@ -139,13 +140,16 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         """Return those that have not expired."""
         return self.filter(expires_at__gt=at)
 
-    def valid_for(self, secret: str, *, at: datetime) -> Self:
+    def valid_for(self, secret: str, *, at: datetime) -> "ApiToken | None":
         """Return the unexpired token with this secret, with its user and listener loaded."""
-        return (
-            self.valid(at=at)
-            .filter(digest=ApiToken.digest_of(secret), user__is_active=True)
-            .select_related("user__listener__preferences")
-        )
+        return _VALID_TOKEN.get(digest=ApiToken.digest_of(secret), at=at)
+
+
+_VALID_TOKEN = PreparedRow(
+    lambda: ApiToken.objects.filter(
+        digest=Parameter("digest")(), expires_at__gt=Parameter("at")(), user__is_active=True
+    ).select_related("user__listener__preferences")
+)
 
 
 class ApiToken(models.Model):

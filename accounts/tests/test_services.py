@@ -27,9 +27,9 @@ def test_a_token_is_kept_only_as_its_digest():
     secret = services.issue_token(user=user, name="phone", at=now)
     token = ApiToken.objects.get()
     assert secret.encode() not in bytes(token.digest)
-    assert ApiToken.objects.valid_for(secret, at=now).get() == token
-    assert not ApiToken.objects.valid_for(secret, at=token.expires_at).exists()
-    assert not ApiToken.objects.valid_for(secret + "x", at=now).exists()
+    assert ApiToken.objects.valid_for(secret, at=now) == token
+    assert ApiToken.objects.valid_for(secret, at=token.expires_at) is None
+    assert ApiToken.objects.valid_for(secret + "x", at=now) is None
 
 
 def test_setting_one_preference_keeps_the_others():

@@ -36,6 +36,8 @@ WHERE a.id = best.artist_id AND best.standing > 0
 
 def backfill(apps, schema_editor):
     cursor = schema_editor.connection.cursor()
+    # Checks that wait for the end of the transaction would bar the indexes below from the table.
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     for name in ("Artist", "Genre", "Track"):
         model = apps.get_model("recommendations", name)
         table = model._meta.db_table

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
 from accounts.vocabulary import Mood
+from musicrec.prepared import Parameter, PreparedRow
 from recommendations.core.content import StatedTaste
 from recommendations.core.history import CAPACITY, History, Response
 from recommendations.core.interactions import preference_from_plays
@@ -47,10 +48,12 @@ class KnownTaste:
     vector: NDArray[np.float32] | None
 
 
+_TASTE = PreparedRow(lambda: Taste.objects.filter(listener_id=Parameter("listener")()))
+
+
 def read_taste(listener: Listener) -> Taste:
     """Return the listener's taste; one query, or a few where it has to be built first."""
-    taste = Taste.objects.filter(listener=listener).first()
-    return taste or _create_taste(listener)
+    return _TASTE.get(listener=listener.pk) or _create_taste(listener)
 
 
 def lock_taste(listener: Listener) -> Taste:

@@ -1,0 +1,69 @@
+"""A prepared read answers what the queryset answers."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts import services
+from accounts.models import ApiToken, Listener, Preferences, User
+from musicrec.prepared import Parameter, PreparedRow
+
+pytestmark = pytest.mark.django_db
+
+LISTENER = PreparedRow(
+    lambda: Listener.objects.filter(external_id=Parameter("name")()).select_related("preferences")
+)
+
+
+def values_of(row):
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def test_a_row_is_the_one_that_the_queryset_finds(django_assert_num_queries):
+    listener = Listener.objects.create(external_id="Zoë", country="NL")
+    Preferences.objects.create(listener=listener, genres=["trip hop"], energy=0.25)
+    found = LISTENER.get(name="Zoë")
+    assert values_of(found) == values_of(Listener.objects.get(pk=listener.pk))
+    with django_assert_num_queries(0):
+        assert values_of(found.preferences)["genres"] == ["trip hop"]
+
+
+def test_a_row_whose_related_row_is_missing_says_so_without_a_query(django_assert_num_queries):
+    Listener.objects.create(external_id="bare")
+    found = LISTENER.get(name="bare")
+    with django_assert_num_queries(0), pytest.raises(Preferences.DoesNotExist):
+        _ = found.preferences
+
+
+def test_each_read_takes_its_own_values_and_one_query(django_assert_num_queries):
+    for name in ("a", "b"):
+        Listener.objects.create(external_id=name)
+    LISTENER.get(name="a")
+    with django_assert_num_queries(2):
+        assert LISTENER.get(name="b").external_id == "b"
+        assert LISTENER.get(name="c") is None
+
+
+def test_a_value_is_data_and_never_sql():
+    assert LISTENER.get(name="' OR true --") is None
+
+
+def test_a_read_without_a_value_is_refused():
+    with pytest.raises(KeyError):
+        LISTENER.get()
+
+
+def test_a_token_comes_with_its_user_and_listener(django_assert_num_queries):
+    user = User.objects.create_user("ann@example.com", "a long enough secret")
+    listener = services.listener_of(user)
+    now = timezone.now()
+    secret = services.issue_token(user=user, name="app", at=now)
+    with django_assert_num_queries(1):
+        token = ApiToken.objects.valid_for(secret, at=now)
+        assert token.user.email == "ann@example.com"
+        assert token.user.listener == listener
+    assert token.user.listener.user is token.user
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert ApiToken.objects.valid_for(secret, at=now) is None
+    assert ApiToken.objects.valid_for(secret, at=now + timedelta(days=400)) is None
