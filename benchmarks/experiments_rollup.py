@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
+os.environ.setdefault("DJANGO_SECRET_KEY", "a secret for benchmarks only")
 
 import django
 

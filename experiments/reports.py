@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from experiments.analysis import Options, Result, analyse
 from experiments.core.intervals import Interval
+from experiments.core.verdict import LONGEST_WAIT_DAYS
 from experiments.models import (
     Experiment,
     ExperimentMetric,
@@ -130,16 +131,19 @@ def _summary(experiment: Experiment, counts: dict[int, int], at: datetime) -> Su
         if not listeners:
             badges.append(Badge("no data yet", "warn"))
         elif phase.verdict:
-            badges.append(Badge(_verdict_badge(phase), VERDICT_TONES.get(phase.verdict, "")))
+            badges.append(_verdict_badge(phase))
     return Summary(experiment, phase, tuple(badges), listeners, days)
 
 
-def _verdict_badge(phase: Phase) -> str:
+def _verdict_badge(phase: Phase) -> Badge:
+    tone = VERDICT_TONES.get(phase.verdict, "")
     if phase.verdict == "ship":
-        return f"ship {phase.verdict_variant}"
+        return Badge(f"ship {phase.verdict_variant}", tone)
+    if phase.ended_at is None and (phase.days_left or 0) > LONGEST_WAIT_DAYS:
+        return Badge("will not end at this rate", "warn")
     if phase.verdict == "keep running" and phase.days_left:
-        return f"{phase.days_left} day{'' if phase.days_left == 1 else 's'} left"
-    return phase.verdict
+        return Badge(f"{phase.days_left} day{'' if phase.days_left == 1 else 's'} left", tone)
+    return Badge(phase.verdict, tone)
 
 
 def _segments(counts: Sequence[ExposureCount]) -> tuple[str, ...]:

@@ -61,6 +61,10 @@ class Comparison:
         return self.harm.high < 0 if self.higher_is_better else self.harm.low > 0
 
 
+LONGEST_WAIT_DAYS = 365
+"""What would take longer is said not to end."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What was fixed at the start.
@@ -186,6 +190,8 @@ def _keep_running(plan: Plan, progress: Progress, so_far: str, harmful: tuple[st
         days_left = max(days_left or 0, ceil(listeners_left / progress.listeners_per_day))
     elif listeners_left:
         days_left = None
+    if days_left is not None and days_left > LONGEST_WAIT_DAYS:
+        return _will_not_end(progress, listeners_left, days_left, so_far, harmful, plan)
     parts = []
     if listeners_left:
         parts.append(f"about {listeners_left:,} more listeners")
@@ -196,6 +202,33 @@ def _keep_running(plan: Plan, progress: Progress, so_far: str, harmful: tuple[st
         words += " Nobody new has come of late, so no day can be given."
     return Verdict(
         VerdictKind.KEEP_RUNNING,
+        words + so_far,
+        listeners_left=listeners_left,
+        days_left=days_left,
+        harmful=harmful,
+    )
+
+
+def _will_not_end(
+    progress: Progress,
+    listeners_left: int,
+    days_left: int,
+    so_far: str,
+    harmful: tuple[str, ...],
+    plan: Plan,
+) -> Verdict:
+    """Say that the plan is out of reach; a matter for review once the least days are over."""
+    is_early = progress.days < plan.min_days
+    rate = f"{progress.listeners_per_day:,.1f}".removesuffix(".0")
+    words = (
+        f"{'Keep running for now' if is_early else 'Review'}: it will not end at this rate. About "
+        f"{listeners_left:,} more listeners are planned and {rate} new ones come a day: that is "
+        f"{days_left / 365:,.0f} years. To end sooner, widen coverage or targeting, compare fewer "
+        "variants, or begin a new phase that asks for a larger effect and so for fewer listeners "
+        "(the power calculator says how many)."
+    )
+    return Verdict(
+        VerdictKind.KEEP_RUNNING if is_early else VerdictKind.REVIEW,
         words + so_far,
         listeners_left=listeners_left,
         days_left=days_left,

@@ -132,3 +132,17 @@ def test_nothing_measured_yet_keeps_running():
     verdict = judge([blank], HEALTHY, PLAN, HALFWAY)
     assert verdict.kind is VerdictKind.KEEP_RUNNING
     assert judge([blank], HEALTHY, PLAN, END).kind is VerdictKind.REVIEW
+
+
+@pytest.mark.parametrize(
+    ("days", "kind"), [(2, VerdictKind.KEEP_RUNNING), (10, VerdictKind.REVIEW)]
+)
+def test_a_plan_out_of_reach_is_said_not_to_end_and_what_would_change_it(days, kind):
+    slow = Progress(listeners=500, days=days, listeners_per_day=2.5)
+    verdict = judge([goal(-0.3, 0.3)], HEALTHY, PLAN, slow)
+    assert verdict.kind is kind
+    assert "will not end at this rate" in verdict.words
+    assert "9,500 more listeners" in verdict.words
+    assert "10 years" in verdict.words
+    assert "widen coverage" in verdict.words
+    assert "more days" not in verdict.words
