@@ -20,9 +20,10 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
 
 
 class OutboxEvent(models.Model):
-    """A slate, a response or its retraction whose effects (bandit, experiment, trend) are to be applied once.
+    """A slate, a response or its retraction, whose effects are to be applied once.
 
-    The row is written with the row it speaks of, and closed in the transaction of its effects.
+    Effects are those on bandit, experiments and trend.  The row is written with the row it speaks
+    of, and closed in the transaction of its effects.
     """
 
     MAX_ATTEMPTS = 8

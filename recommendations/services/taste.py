@@ -111,8 +111,8 @@ def build_taste(listener: Listener) -> Taste:
 def rebuild_taste(taste: Taste, listener: Listener, stage: Stage) -> None:
     """Make a locked taste anew of what remains of a listener's responses, and save it."""
     fresh = build_taste(listener)
-    for field in REBUILT_FIELDS:
-        setattr(taste, field, getattr(fresh, field))
+    for name in REBUILT_FIELDS:
+        setattr(taste, name, getattr(fresh, name))
     preferences = getattr(listener, "preferences", None)
     vector = fold(History.from_bytes(taste.history), stage, preferences)
     remember(taste, vector, stage, preferences)

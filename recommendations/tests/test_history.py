@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +56,35 @@ def test_each_track_stands_once_in_order_of_hearing(responses):
     assert set(history.tracks) == {track for track, *_ in responses}
     assert len(set(history.tracks)) == len(history)
     assert (np.diff(history.records["heard_at"]) >= 0).all()
+
+
+RESPONSES = st.lists(
+    st.tuples(
+        st.integers(1, 6),  # few tracks, so that they meet again
+        st.floats(0, 1, width=32),
+        st.sampled_from([1.0, 2.0, 2.0, 3.0, 4.0]),
+        st.sampled_from([None, 1.0, 5.0]),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+def one_by_one(history, responses):
+    for track, preference, at, rating, explicit in responses:
+        history = history.respond(track, preference, at, rating=rating, explicit=explicit)
+    return history
+
+
+@given(RESPONSES, RESPONSES)
+def test_a_replay_is_one_response_after_another(before, responses):
+    start = one_by_one(History.empty(), before)
+    assert start.replay(responses).to_bytes() == one_by_one(start, responses).to_bytes()
+
+
+@given(RESPONSES, st.integers(1, 5))
+def test_a_replay_that_overflows_drops_the_same_tracks(responses, capacity):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recommendations.core.history.CAPACITY", capacity)
+        replayed = History.empty().replay(responses)
+        assert replayed.to_bytes() == one_by_one(History.empty(), responses).to_bytes()

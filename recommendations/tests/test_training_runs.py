@@ -10,7 +10,7 @@ from django.conf import settings as django_settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from recommendations.models import ModelVersion, ServingState, TrainingRun
+from recommendations.models import ModelVersion, Retraction, ServingState, TrainingRun
 from recommendations.services import train as training
 from recommendations.services.snapshot import newest_slice, take_snapshot
 from recommendations.tests import small_world
@@ -185,6 +185,19 @@ def test_a_model_is_as_good_as_itself_on_the_newest_slice(trained):
     assert comparison["challenger"] == comparison["champion"] > 0
     assert comparison["difference_se"] == 0
     assert comparison["listeners"] > 20
+
+
+@pytest.mark.usefixtures("committed")
+def test_nothing_is_learned_from_what_was_taken_back_or_is_nobodys():
+    listener = make_listener()
+    first, second, third = (make_track() for _ in range(3))
+    make_feedback_row(listener=listener, track=first)
+    make_feedback_row(listener=None, track=second)
+    retracted = make_feedback_row(listener=listener, track=third)
+    Retraction.objects.create(feedback=retracted, retracted_at=NOW)
+    snapshot = take_snapshot()
+    assert snapshot.n_feedback == 1
+    assert snapshot.listener_pks.tolist() == [listener.pk]
 
 
 @pytest.mark.usefixtures("committed")
