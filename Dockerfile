@@ -1,8 +1,17 @@
+# syntax=docker/dockerfile:1
 # Two images of one source:
 #   docker build --target web -t musicrec-web .        serves; no TensorFlow in it
 #   docker build --target worker -t musicrec-worker .  worker, beat, migrations, training
-# Both need DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS, DATABASE_URL, REDIS_URL, and /models, which
-# they share. Neither starts a server of its own, so the embedded ones are left out.
+# Both refuse to start without DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS, DATABASE_URL and REDIS_URL,
+# and run on a read-only root with a /tmp of their own.  Neither starts a server of its own, so the
+# embedded ones are left out.
+
+FROM node:20-bookworm-slim AS client
+WORKDIR /build/frontend
+COPY frontend/package.json frontend/package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY frontend ./
+RUN npm run build
 
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /build
@@ -25,9 +34,13 @@ FROM python:3.11-slim-bookworm AS source
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    MUSICREC_PRODUCTION=true \
+    MUSICREC_LOG_FORMAT=json \
+    MUSICREC_STATIC=/app/collected \
+    MUSICREC_VAR=/tmp/musicrec \
     MUSICREC_MODELS=/models
 RUN useradd --system --uid 10001 --no-create-home musicrec \
-    && install -d -o musicrec -g musicrec /models /app/var
+    && install -d -o musicrec -g musicrec /models
 WORKDIR /app
 COPY manage.py ./
 COPY deploy deploy
@@ -50,8 +63,10 @@ CMD ["celery", "-A", "musicrec", "worker", "-Q", "default,training", "--concurre
 
 FROM source AS web
 COPY --from=web-packages /venv /venv
-# The settings ask for these; nothing connects to them.
-RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build REDIS_URL=redis://build \
+COPY --from=client /build/static/app static/app
+# The settings ask for these; nothing connects to them, and none of it stays in the image.
+RUN MUSICREC_PRODUCTION=false DJANGO_SECRET_KEY=build \
+    DATABASE_URL=postgres://build REDIS_URL=redis://build \
     python manage.py collectstatic --no-input --verbosity 0
 USER 10001
 EXPOSE 8000

@@ -1,5 +1,6 @@
 """For whom a request speaks."""
 
+import structlog
 from django.http import Http404
 from rest_framework.request import Request
 
@@ -16,4 +17,5 @@ def caller(request: Request, user_id: str | None = None) -> Listener:
     listener = listener_of(request.user)
     if user_id is not None and user_id not in (listener.key, str(listener.uuid)):
         raise Http404("There is no such listener.")
+    structlog.contextvars.bind_contextvars(listener=listener.uuid.hex)
     return listener

@@ -1,8 +1,11 @@
 """gunicorn: threads, because a request waits for Postgres more than it computes."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
-worker_class = "gthread"
+worker_class = "musicrec.shedding.SheddingWorker"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 timeout = 30
@@ -13,8 +16,29 @@ max_requests = 50_000
 max_requests_jitter = 5_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 (heartbeats only)
 accesslog = None
+control_socket_disable = True  # the root of a container is read-only, and nobody would use it
+
+# The counts of all workers, added up at /metrics: a folder for each life of the master.
+_COUNTS = Path(tempfile.gettempdir()) / f"musicrec-counts-{os.getuid()}"
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_COUNTS / str(os.getpid()))
 # numpy's own threads would fight with ours over the cores.
 raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1"]
+
+
+def on_starting(server) -> None:
+    """Begin with an empty folder of counts, and remove those of masters that are gone."""
+    _COUNTS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in _COUNTS.iterdir():
+        if folder.name == str(os.getpid()) or not Path(f"/proc/{folder.name}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    (_COUNTS / str(os.getpid())).mkdir(mode=0o700)
+
+
+def child_exit(server, worker) -> None:
+    """Take a worker that ended out of the gauges; what it counted stays."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)
 
 
 def post_worker_init(worker) -> None:

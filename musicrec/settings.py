@@ -3,13 +3,18 @@
 Every variable is described in ``.env.example``.
 """
 
+import logging
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
+
+from musicrec import logs
+from musicrec.production import refusals
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -20,11 +25,23 @@ DEBUG = env.bool("DJANGO_DEBUG", default=False)
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")  # no default: refuse to start without it
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[])
 HTTPS = env.bool("DJANGO_HTTPS", default=True)
+PRODUCTION = env.bool("MUSICREC_PRODUCTION", default=False)  # the images set it
+if PRODUCTION and (
+    faults := refusals(
+        secret_key=SECRET_KEY,
+        debug=DEBUG,
+        allowed_hosts=ALLOWED_HOSTS,
+        database_url=env.str("DATABASE_URL", default=""),
+        redis_url=env.str("REDIS_URL", default=""),
+    )
+):
+    sys.exit("musicrec does not start in production like this:\n- " + "\n- ".join(faults))
 
 # -- Where things are kept ---------------------------------------------------------------------
 
 VAR_DIR = Path(env.str("MUSICREC_VAR", default=str(BASE_DIR / "var")))
 MODELS_DIR = Path(env.str("MUSICREC_MODELS", default=str(VAR_DIR / "models")))
+MODELS_URL = env.str("MUSICREC_MODELS_URL", default="")  # s3://bucket/prefix, or the folder itself
 
 
 def _service_url(variable: str, name: str) -> str:
@@ -45,10 +62,21 @@ def _service_url(variable: str, name: str) -> str:
 DATABASE_URL = _service_url("DATABASE_URL", "postgres")
 REDIS_URL = _service_url("REDIS_URL", "redis")
 
-DATABASES = {
-    "default": env.db_url_config(DATABASE_URL)
-    | {"CONN_MAX_AGE": 300, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
-}
+# A server that is gone without a word must not keep a request waiting: seconds, milliseconds.
+_POSTGRES_TIMEOUTS = {"connect_timeout": 2, "tcp_user_timeout": 2000}
+
+
+def _database(url: str) -> dict[str, Any]:
+    database = env.db_url_config(url)
+    database["OPTIONS"] = _POSTGRES_TIMEOUTS | database.get("OPTIONS", {})
+    return database | {"CONN_MAX_AGE": 300, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+# A read replica for the pages of analytics, which may lag behind; unset, they read the primary.
+if ANALYTICS_URL := env.str("ANALYTICS_DATABASE_URL", default=""):
+    DATABASES["analytics"] = _database(ANALYTICS_URL) | {"TEST": {"MIRROR": "default"}}
+DATABASE_ROUTERS = ["musicrec.replica.AnalyticsRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _REDIS_TIMEOUTS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
 
@@ -77,6 +105,7 @@ INSTALLED_APPS = [
     "allauth.headless",
     "allauth.usersessions",
     "django_celery_beat",
+    "django_structlog",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
@@ -89,6 +118,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "musicrec.middleware.answer_probes",
+    "musicrec.metrics.measure_requests",
+    "django_structlog.middlewares.RequestMiddleware",
+    "musicrec.middleware.DatabaseAway",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -101,6 +134,7 @@ MIDDLEWARE = [
     "accounts.middleware.ask_staff_for_second_factor",
     "accounts.middleware.keep_private_answers_private",
     "allauth.account.middleware.AccountMiddleware",
+    "musicrec.replica.read_analytics_from_replica",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -133,7 +167,7 @@ USE_TZ = True
 # -- Static files ------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = Path(env.str("MUSICREC_STATIC", default=str(VAR_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -192,7 +226,6 @@ SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 SESSION_COOKIE_AGE = int(SESSION_LONGEST.total_seconds())
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # probes come from inside, over plain HTTP
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = (
@@ -307,10 +340,17 @@ MUSICREC = {
     "REFRESH_SECONDS": 1.0,
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.str("MUSICREC_LOG_LEVEL", default="WARNING")},
-}
+# -- Observing ---------------------------------------------------------------------------------
+
+LOGGING = logs.logging_config(
+    style=env.str("MUSICREC_LOG_FORMAT", default="plain"),
+    level=env.str("MUSICREC_LOG_LEVEL", default="WARNING"),
+)
+logs.configure()
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # an address is personal data
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # it would cost a query; the listener is bound where known
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+# Prometheus shows this at /metrics; without it nobody may look.
+METRICS_TOKEN = env.str("MUSICREC_METRICS_TOKEN", default="")
+TRACING = env.bool("MUSICREC_TRACING", default=False)

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from recommendations.views import catalogue, home, listening, me
+from recommendations.views import catalogue, home, listening, me, probes
 
 urlpatterns = [
     path("", home.HomeView.as_view(), name="home"),
-    path("livez", home.livez, name="livez"),
-    path("readyz", home.readyz, name="readyz"),
+    path("livez", probes.livez, name="livez"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
     path("recommend", listening.RecommendView.as_view(), name="api-recommend"),
     path(
         "tracks/<str:track_id>/similar",

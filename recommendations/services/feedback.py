@@ -11,6 +11,7 @@ from django.db import transaction
 
 from accounts.models import Listener
 from musicrec.exceptions import RuleViolation
+from musicrec.metrics import RESPONSES
 from recommendations.core.history import History
 from recommendations.core.preference import EXPLICIT_KINDS, preference_of
 from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
@@ -97,6 +98,7 @@ def record_feedback(
         OutboxEvent.objects.create(
             kind=OutboxEvent.Kind.FEEDBACK, feedback=feedback, created_at=at, due_at=at
         )
+    RESPONSES.labels(kind).inc()
     return feedback, True
 
 

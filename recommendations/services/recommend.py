@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
 from accounts.vocabulary import Device, Mood
+from musicrec.metrics import SLATES
 from recommendations.core.arrays import Floats
 from recommendations.core.content import StatedTaste, audio_distance, content_profile
 from recommendations.core.rules import Slate, SlateRules, choose_slate
@@ -188,6 +189,8 @@ def recommend(
             OutboxEvent.objects.create(
                 kind=OutboxEvent.Kind.SLATE, recommendation=recommendation, created_at=at, due_at=at
             )
+    if record:
+        SLATES.labels(recommendation.policy, served, fallback).inc()
     return Answer(recommendation, items)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recommendations.core.content import ContentFeatures
 from recommendations.core.interactions import Interactions, preference_from_plays
 from recommendations.core.preference import EXPLICIT_KINDS
+from recommendations.flood import weights_per_account
 from recommendations.models import Feedback, PlayCount, ServingState
 from recommendations.serving.catalogue import read_catalogue
 
@@ -81,6 +82,7 @@ def take_snapshot() -> Snapshot:
         preference=pairs.preferences,
         rating=pairs.ratings,
         time=pairs.times,
+        weight=weights_per_account(user_rows),
     )
     return Snapshot(
         track_pks=catalogue.pks,

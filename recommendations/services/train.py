@@ -25,6 +25,7 @@ from recommendations.core.serving_model import ServingModel
 from recommendations.models import Feedback, ModelVersion, ServingState, TrainingRun
 from recommendations.services.snapshot import Snapshot, newest_slice, take_snapshot
 from recommendations.serving.state import load_version, manifest_sha256
+from recommendations.serving.storage import artefact_store
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +142,7 @@ def _carry_out(run: TrainingRun, report: Report) -> ModelVersion:
     folder = f"run-{run.pk:06d}-{secrets.token_hex(4)}"
     path = Path(settings.MODELS_DIR) / folder
     save(path, fitted.model)
+    artefact_store().publish(path)
     comparison = compare(snapshot, newest, fitted.model)
     progress({"stage": "comparison", **comparison})
     with transaction.atomic():

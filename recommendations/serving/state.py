@@ -20,10 +20,12 @@ from django.conf import settings
 from django.utils import timezone
 from numpy.typing import NDArray
 
+from musicrec.metrics import MODEL_FAILURES
 from recommendations.core.artefact import MANIFEST, CorruptArtefact, load
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import ModelVersion, ServingState, TrackHeat
 from recommendations.serving.catalogue import Catalogue, read_catalogue
+from recommendations.serving.storage import artefact_store
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +123,9 @@ def _refreshed(stage: Stage | None) -> Stage:
     catalogue = stage.catalogue if stage else None
     if catalogue is None or catalogue.version != wanted[1]:
         catalogue = read_catalogue(wanted[1])
-    if stage is not None and stage.wanted == wanted and stage.catalogue is catalogue:
+    # A model that could not be loaded is tried again: its store may answer by now.
+    settled = stage is not None and stage.degraded in ("", "no_model")
+    if stage is not None and settled and stage.wanted == wanted and stage.catalogue is catalogue:
         loaded, degraded = stage.loaded, stage.degraded
     else:
         loaded, degraded = _load(state, catalogue, stage)
@@ -147,6 +151,7 @@ def _load(
             return align(version.pk, load_version(version), catalogue), degraded
         except CorruptArtefact:
             logger.exception("model %s cannot be loaded", version.pk)
+            MODEL_FAILURES.inc()
             degraded = "previous_model"
     return None, "no_usable_model"
 
@@ -157,14 +162,7 @@ def load_version(version: ModelVersion) -> ServingModel:
     Raises:
         CorruptArtefact: they are missing, damaged or not the ones that were registered.
     """
-    folder = Path(settings.MODELS_DIR) / version.folder
-    try:
-        registered = manifest_sha256(folder) == version.manifest_sha256
-    except OSError as error:
-        raise CorruptArtefact(f"{folder}: the manifest cannot be read: {error}") from error
-    if not registered:
-        raise CorruptArtefact(f"{folder}: the manifest is not the one that was registered")
-    return load(folder)
+    return load(artefact_store().fetch(version.folder, version.manifest_sha256))
 
 
 def manifest_sha256(folder: Path) -> str:

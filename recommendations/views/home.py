@@ -4,11 +4,8 @@ import dataclasses
 from typing import Any
 
 from django.core.cache import cache
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import DatabaseError
 from django.utils import timezone
-from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
 from rest_framework.permissions import AllowAny
@@ -22,7 +19,6 @@ from recommendations.core.cover import cover_svg
 from recommendations.models import Track
 from recommendations.reports import status_of
 from recommendations.services.recommend import Wishes, recommend
-from recommendations.serving import state
 
 STATUS_SECONDS = 10
 N_EXAMPLES = 5
@@ -44,35 +40,6 @@ class HomeView(APIView):
                 template_name="home.html",
             )
         return Response({"name": "musicrec", "status": status, "docs": "/docs"})
-
-
-@require_safe
-def livez(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the process runs."""
-    return JsonResponse({"status": "ok"})
-
-
-@require_safe
-def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when a request could be served: database, migrations, catalogue; else 503.
-
-    A missing model is no reason not to be ready: lists come from content and trends then.
-    """
-    checks: dict[str, str] = {}
-    try:
-        executor = MigrationExecutor(connection)
-        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        checks["database"] = "ok"
-        checks["migrations"] = "ok" if not pending else f"{len(pending)} not applied"
-        if not pending:
-            stage = state.current()
-            checks["catalogue"] = "ok" if len(stage.catalogue) else "empty"
-            checks["model"] = stage.degraded or "ok"
-    except DatabaseError:
-        checks["database"] = "does not answer"
-    ready = all(checks.get(name) == "ok" for name in ("database", "migrations", "catalogue"))
-    answer = {"status": "ready" if ready else "not ready", "checks": checks}
-    return JsonResponse(answer, status=200 if ready else 503)
 
 
 def _cached_status() -> dict[str, Any] | None:

@@ -1,0 +1,231 @@
+"""Logs without secrets, counts that only the monitor sees, probes that answer under any name."""
+
+import io
+import json
+import logging
+import logging.config
+
+import pytest
+import structlog
+from django.db import OperationalError
+from django.http import HttpResponse
+from django.test import Client, RequestFactory, override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.models import ApiToken
+from musicrec.logs import REMOVED, logging_config, scrub
+from musicrec.middleware import DatabaseAway
+from musicrec.replica import AnalyticsRouter, read_analytics_from_replica, reading_analytics
+from musicrec.shedding import RETRY_AFTER, shed
+from recommendations.models import Feedback
+from recommendations.tests.factories import make_listener, make_token, make_track
+
+
+@pytest.fixture
+def written():
+    """What is written to the log, as the images configure it; the line of each record, parsed."""
+    config = logging_config(style="json", level="INFO")
+    stream = io.StringIO()
+    config["handlers"]["console"]["stream"] = stream
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    logging.config.dictConfig(config)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers[:], level = before
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("text", "without"),
+    [
+        ("mail to Zoë.O'Hara+x@mail.example.co.uk failed", "mail.example"),
+        ("postgres://musicrec:hunter22@db:5432/x refused", "hunter22"),
+        ("redis://:hunter22@cache:6379/0", "hunter22"),
+        ("GET /reset?token=abc123def&next=/", "abc123def"),
+        ("Authorization: Bearer eyJhbGciOi.J9", "eyJhbGciOi"),
+        (f"unknown token {ApiToken.new_secret()}", "mr_"),
+        ("service ms_0123456789abcdefXYZ came", "ms_"),
+    ],
+)
+def test_secrets_and_addresses_are_taken_out_of_text(text, without):
+    assert without in text
+    assert without not in scrub(text)
+
+
+@given(
+    st.from_regex(r"[a-z0-9_+%-]{1,10}(\.[a-z]{1,5})?@[a-z0-9-]{1,9}\.[a-z]{2,4}", fullmatch=True),
+    st.text(max_size=30),
+    st.text(max_size=30),
+)
+def test_no_address_of_mail_is_written_wherever_it_stands(address, before, after):
+    assert address not in scrub(f"{before} {address} {after}")
+
+
+def test_values_under_secret_names_are_not_written_at_any_depth():
+    event = {
+        "password": "x",
+        "context": {"csrftoken": "y", "n": 3, "items": [{"api_key": "z"}]},
+        "user_id": 7,
+        "listener": "abc",
+    }
+    assert scrub(event) == {
+        "password": REMOVED,
+        "context": {"csrftoken": REMOVED, "n": 3, "items": [{"api_key": REMOVED}]},
+        "user_id": 7,
+        "listener": "abc",
+    }
+
+
+def test_an_exception_is_scrubbed_with_its_message(written):
+    try:
+        raise ValueError("no user mia@example.com with password=swordfish")
+    except ValueError:
+        logging.getLogger("some.library").exception("it failed")
+    (line,) = written()
+    assert line["event"] == "it failed"
+    assert "ValueError" in line["exception"]
+    assert "mia@" not in line["exception"]
+    assert "swordfish" not in line["exception"]
+
+
+@pytest.mark.django_db
+def test_the_line_of_a_request_names_request_and_listener_and_nothing_of_the_secret(written):
+    listener, track = make_listener(), make_track()
+    secret = make_token(listener)
+    answer = Client().post(
+        "/feedback?email=mia@example.com",
+        {"track_id": track.track_id, "kind": "like"},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+    assert answer.status_code == 201
+    (line,) = [line for line in written() if line["event"] == "request_finished"]
+    assert line["code"] == 201
+    assert len(line["request_id"]) == 36
+    assert line["listener"] == listener.uuid.hex
+    assert "mia@" not in json.dumps(line)
+    assert secret not in json.dumps(written())
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+@pytest.mark.parametrize("host", ["10.0.3.17:8000", "load-balancer", "music.example"])
+@pytest.mark.django_db
+def test_probes_answer_under_any_name_and_without_tls(path, host, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert Client().get(path, headers={"host": host}).status_code in (200, 503)
+
+
+@pytest.mark.django_db
+def test_other_addresses_answer_to_known_names_only():
+    assert Client().get("/", headers={"host": "10.0.3.17"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_counts_are_shown_to_who_has_the_token_and_to_nobody_else(settings):
+    settings.METRICS_TOKEN = "a monitor's"
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "a monitor's"}):
+        assert Client().get("/metrics", headers=headers).status_code == 404
+    answer = Client().get("/metrics", headers={"Authorization": "Bearer a monitor's"})
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    for name in ("musicrec_database_up 1.0", "musicrec_outbox_open", "musicrec_request_seconds"):
+        assert name in text
+
+
+@pytest.mark.django_db
+def test_without_a_token_in_the_settings_there_are_no_counts(settings):
+    settings.METRICS_TOKEN = ""
+    assert Client().get("/metrics", headers={"Authorization": "Bearer "}).status_code == 404
+
+
+@pytest.mark.django_db
+def test_requests_lists_and_responses_are_counted_by_what_they_are(settings):
+    settings.METRICS_TOKEN = "t"
+    listener, track = make_listener(), make_track()
+    headers = {"Authorization": f"Bearer {make_token(listener)}"}
+
+    def count(start):
+        text = Client().get("/metrics", headers={"Authorization": "Bearer t"}).content.decode()
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(start)
+        )
+
+    before = [count("musicrec_slates_total"), count('musicrec_responses_total{kind="like"}')]
+    Client().post("/recommend", {}, content_type="application/json", headers=headers)
+    body = {"track_id": track.track_id, "kind": "like"}
+    Client().post("/feedback", body, content_type="application/json", headers=headers)
+    after = [count("musicrec_slates_total"), count('musicrec_responses_total{kind="like"}')]
+    assert after == [before[0] + 1, before[1] + 1]
+    assert count("musicrec_outbox_open") == 2
+    labels = 'musicrec_request_seconds_count{method="POST",status="201",view="api-feedback"}'
+    assert count(labels) >= 1
+
+
+def test_a_database_that_is_away_is_503_with_a_time_to_come_again():
+    def view(request):
+        raise OperationalError('connection to server at "db" failed\nmore')
+
+    answer = DatabaseAway(view)(RequestFactory().get("/"))
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "5"
+    assert json.loads(answer.content)["code"] == "database_away"
+    assert "connection" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("waited", "path", "status"),
+    [
+        (0.0, "/recommend", "200 OK"),
+        (0.5, "/recommend", "503 Service Unavailable"),
+        (9.0, "/livez", "200 OK"),
+    ],
+)
+def test_what_has_waited_too_long_is_turned_away_but_never_a_probe(waited, path, status):
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [b"served"]
+
+    said = {}
+
+    def start_response(status, headers):
+        said.update(status=status, headers=dict(headers))
+
+    guarded = shed(application, lambda: waited, patience=0.4)
+    body = b"".join(guarded({"PATH_INFO": path}, start_response))
+    assert said["status"] == status
+    if status.startswith("503"):
+        assert said["headers"]["Retry-After"] == str(RETRY_AFTER)
+        assert json.loads(body)["code"] == "overloaded"
+        assert said["headers"]["Content-Length"] == str(len(body))
+
+
+def test_reads_of_analytics_go_to_the_replica_and_who_asks_does_not():
+    router = AnalyticsRouter()
+    with override_settings(ANALYTICS_URL="postgres://replica"):
+        assert router.db_for_read(Feedback) is None
+        with reading_analytics():
+            assert router.db_for_read(Feedback) == "analytics"
+            assert router.db_for_read(ApiToken) is None
+            assert router.db_for_write(Feedback) == "default"
+        assert router.db_for_read(Feedback) is None
+    with reading_analytics():  # no replica: the primary
+        assert router.db_for_read(Feedback) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reads"),
+    [
+        ("GET", "/analytics/system-metrics", "analytics"),
+        ("POST", "/analytics/system-metrics", None),
+        ("GET", "/recommend", None),
+    ],
+)
+def test_only_a_read_below_analytics_is_served_by_the_replica(method, path, reads):
+    def view(request):
+        assert AnalyticsRouter().db_for_read(Feedback) == reads
+        return HttpResponse()
+
+    with override_settings(ANALYTICS_URL="postgres://replica"):
+        read_analytics_from_replica(view)(RequestFactory().generic(method, path))
