@@ -40,6 +40,41 @@ _AFFECT = {
 }
 
 
+class Activity(models.TextChoices):
+    """What a listener is doing while they listen."""
+
+    WAKING = "waking"
+    COMMUTE = "commute"
+    WORK = "work"
+    WORKOUT = "workout"
+    RELAX = "relax"
+    PARTY = "party"
+    SLEEP = "sleep"
+
+    @property
+    def valence(self) -> float:
+        """How positive the music that suits it is, in [0, 1]."""
+        return _ACTIVITY_AFFECT[self][0]
+
+    @property
+    def arousal(self) -> float:
+        """How activated that music is, in [0, 1]; compared with a track's energy."""
+        return _ACTIVITY_AFFECT[self][1]
+
+
+# (valence, arousal) on the same scale, set by us: what a mood would be where an activity is named
+# in its place.  `docs/strategies.md` shows the table.
+_ACTIVITY_AFFECT = {
+    Activity.WAKING: (0.70, 0.50),
+    Activity.COMMUTE: (0.60, 0.60),
+    Activity.WORK: (0.50, 0.40),
+    Activity.WORKOUT: (0.70, 0.90),
+    Activity.RELAX: (0.60, 0.25),
+    Activity.PARTY: (0.85, 0.85),
+    Activity.SLEEP: (0.45, 0.10),
+}
+
+
 class Device(models.TextChoices):
     """What the listener listens on."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
-from accounts.vocabulary import Device, Mood
+from accounts.vocabulary import Activity, Device, Mood
 from musicrec.metrics import SLATES
 from recommendations.core.arrays import Floats
 from recommendations.core.content import StatedTaste, audio_distance, content_profile
@@ -23,11 +23,16 @@ from recommendations.models import OutboxEvent, Recommendation, Taste
 from recommendations.services import policy as policies
 from recommendations.services import taste as tastes
 from recommendations.serving import state
+from recommendations.serving.catalogue import TrackFacts
 from recommendations.serving.state import Stage
-from recommendations.serving.strategies import STRATEGIES, Scene
+from recommendations.serving.strategies import STRATEGIES, Reason, Scene, explanation
 
 MOOD_WEIGHT = 0.5
 """How far a mood moves a ranking: in standard deviations of score per unit of audio distance."""
+
+NOVELTY_WEIGHT = 1.0
+"""How far the dial moves a ranking: standard deviations of score between the best known and the
+least known track, at either end of the dial."""
 
 MODELLED = frozenset({"neural_cf", "hybrid_ensemble", "discovery"})
 """Strategies that rank by the model where there is one."""
@@ -46,7 +51,8 @@ class Wishes:
         device: what they listen on, or None.
         genres: only tracks of one of these, where there are any left; empty for all.
         exclude: external ids of tracks that must not come.
-        adventure: 0 familiar to 1 adventurous, for `discovery`; None for the default.
+        adventure: 0 familiar to 1 adventurous; None leaves the ranking as it is.
+        activity: what they are doing, or None.
     """
 
     n: int = 10
@@ -55,16 +61,22 @@ class Wishes:
     genres: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     adventure: float | None = None
+    activity: Activity | None = None
 
     @property
     def affect(self) -> tuple[float, float] | None:
-        """Valence and arousal of the mood, each in [0, 1]."""
-        return (self.mood.valence, self.mood.arousal) if self.mood else None
+        """Valence and arousal of mood and activity, their mean where both are given; in [0, 1]."""
+        given = [wish for wish in (self.mood, self.activity) if wish]
+        if not given:
+            return None
+        n = len(given)
+        return sum(wish.valence for wish in given) / n, sum(wish.arousal for wish in given) / n
 
     def as_context(self) -> dict[str, object]:
         """Return what the ledger keeps of them."""
         given = {
             "mood": self.mood,
+            "activity": self.activity,
             "device": self.device,
             "genres": list(self.genres),
             "exclude": list(self.exclude),
@@ -74,10 +86,22 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class ItemReason:
+    """A signal that raised a track's score, in words; `track_id` is the listener's own track."""
+
+    signal: str
+    text: str
+    track_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Item:
     """One recommended track.
 
     Attributes:
+        facts: album, year, length, popularity and images.
+        score: of the strategy; comparable within one answer only.
+        explanation: the reasons as a sentence.
         prediction_score: expected rating, 1 to 5; None where no model can tell.
         confidence: probability that the rating would be within one star of it; None likewise.
         explored: whether its place was given to exploration.
@@ -86,12 +110,15 @@ class Item:
     track_id: str
     track_name: str
     artist: str
+    artist_id: int
     genres: tuple[str, ...]
+    facts: TrackFacts
     score: float
     prediction_score: float | None
     confidence: float | None
     strategy: str
     explanation: str
+    reasons: tuple[ItemReason, ...]
     explored: bool
 
 
@@ -147,22 +174,9 @@ def recommend(
     slate, scores = rank(scene, served, taste, wishes, at, seed=request_id.int)
     if slate.relaxed and not fallback:
         fallback = f"too_few_tracks:{slate.relaxed}"
-    predictions, confidences = predict(scene, slate.rows)
-    items = [
-        Item(
-            track_id=stage.catalogue.track_ids[row],
-            track_name=stage.catalogue.names[row],
-            artist=stage.catalogue.artist(row),
-            genres=tuple(stage.catalogue.genres_of(row)),
-            score=float(scores[row]),
-            prediction_score=_known(predictions[place], digits=2),
-            confidence=_known(confidences[place], digits=3),
-            strategy=served,
-            explanation=STRATEGIES[served].reason(scene, int(row)),
-            explored=bool(slate.explored[place]),
-        )
-        for place, row in enumerate(slate.rows.tolist())
-    ]
+    items, predictions = items_of(
+        scene, slate, scores, strategy=served, reasons=STRATEGIES[served].reasons
+    )
     recommendation = Recommendation(
         id=request_id,
         listener=listener,
@@ -194,6 +208,48 @@ def recommend(
     return Answer(recommendation, items)
 
 
+def items_of(
+    scene: Scene,
+    slate: Slate,
+    scores: Floats,
+    *,
+    strategy: str,
+    reasons: Callable[[Scene, int], list[Reason]],
+) -> tuple[list[Item], Floats]:
+    """Return a slate's items, and the expected ratings, NaN where no model can tell."""
+    catalogue = scene.catalogue
+    predictions, confidences = predict(scene, slate.rows)
+    items = []
+    for place, row in enumerate(slate.rows.tolist()):
+        why = reasons(scene, row)
+        artist = catalogue.artist_rows[row]
+        items.append(
+            Item(
+                track_id=catalogue.track_ids[row],
+                track_name=catalogue.names[row],
+                artist=catalogue.artist_names[artist],
+                artist_id=int(catalogue.artist_pks[artist]),
+                genres=tuple(catalogue.genres_of(row)),
+                facts=catalogue.facts[row],
+                score=float(scores[row]),
+                prediction_score=_known(predictions[place], digits=2),
+                confidence=_known(confidences[place], digits=3),
+                strategy=strategy,
+                explanation=explanation(why),
+                reasons=tuple(
+                    ItemReason(
+                        signal=reason.signal,
+                        text=reason.text,
+                        track_id=None if reason.row is None else catalogue.track_ids[reason.row],
+                    )
+                    for reason in why
+                ),
+                explored=bool(slate.explored[place]),
+            )
+        )
+    return items, predictions
+
+
 def set_scene(listener: Listener, taste: Taste, wishes: Wishes, stage: Stage) -> Scene:
     """Return what a strategy ranks from."""
     preferences: Preferences | None = getattr(listener, "preferences", None)
@@ -217,6 +273,8 @@ def rank(
     scores = STRATEGIES[strategy].scores(scene)
     if wishes.affect is not None and strategy != "content_based":
         scores = tilt_to_mood(scores, scene, wishes.affect)
+    if wishes.adventure is not None and strategy != "discovery":
+        scores = tilt_to_novelty(scores, scene, wishes.adventure)
     rules = SlateRules(
         k=wishes.n,
         max_per_artist=options["MAX_PER_ARTIST"],
@@ -251,6 +309,20 @@ def tilt_to_mood(scores: Floats, scene: Scene, mood: tuple[float, float]) -> Flo
     level = (scores - scores[finite].mean()) / max(float(scores[finite].std()), 1e-9)
     fit = distance / max(float(distance.std()), 1e-9)
     return np.where(finite, level - MOOD_WEIGHT * fit, scores).astype(np.float32)
+
+
+def tilt_to_novelty(scores: Floats, scene: Scene, adventure: float) -> Floats:
+    """Return scores moved towards less known tracks, or towards well-known ones below 0.5.
+
+    Novelty is the rank of a track among all by how few know it, so that the dial means the same
+    in every catalogue; in the middle of the dial nothing moves.
+    """
+    finite = np.isfinite(scores)
+    if not finite.any() or adventure == 0.5:
+        return scores
+    level = (scores - scores[finite].mean()) / max(float(scores[finite].std()), 1e-9)
+    tilt = NOVELTY_WEIGHT * (2 * adventure - 1) * scene.catalogue.novelty
+    return np.where(finite, level + tilt, scores).astype(np.float32)
 
 
 def predict(scene: Scene, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:

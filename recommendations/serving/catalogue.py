@@ -4,14 +4,54 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from django.db.models import Count
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recommendations.core.content import ContentFeatures
 from recommendations.models import Genre, PlayCount, Track
 from recommendations.models.catalogue import AUDIO_FEATURES
+
+
+class TrackFacts(NamedTuple):
+    """What a list says of a track beside its name, artist and genres.
+
+    Attributes:
+        album: "" where unknown.
+        year: of the release.
+        duration_ms: its length.
+        popularity: the catalogue's own figure, 0 to 100.
+        cover_url: of an image, or None.
+        preview_url: of a sound, or None.
+    """
+
+    album: str
+    year: int | None
+    duration_ms: int | None
+    popularity: int | None
+    cover_url: str | None
+    preview_url: str | None
+
+
+@dataclass(frozen=True)
+class GenreSummary:
+    """A genre of the active tracks.
+
+    Attributes:
+        n_tracks: how many have it.
+        energy: mean over its tracks, 0 to 1; None where it is known of none.
+        valence: likewise.
+        related: the genres that its tracks have most often besides, nearest first.
+    """
+
+    genre: str
+    n_tracks: int
+    energy: float | None
+    valence: float | None
+    related: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +66,7 @@ class Catalogue:
         artist_rows: row of each track's artist, shape (n_tracks,).
         artist_names: names of the artists, by their rows.
         artist_pks: primary keys of the artists, by their rows, rising.
+        facts: what else a client is told of each track.
         popularity: share of known listeners who played it; 0 to 1, shape (n_tracks,); where
             nobody played anything, the catalogue's own figure / 100.
         content: genres and audio features.
@@ -38,6 +79,7 @@ class Catalogue:
     artist_rows: NDArray[np.int32]
     artist_names: list[str]
     artist_pks: NDArray[np.int64]
+    facts: list[TrackFacts]
     popularity: NDArray[np.float32]
     content: ContentFeatures
 
@@ -78,6 +120,13 @@ class Catalogue:
         order, bounds = self._tracks_by_artist
         return order[bounds[artist] : bounds[artist + 1]]
 
+    @cached_property
+    def novelty(self) -> NDArray[np.float32]:
+        """Rank of each track by how few know it, in [0, 1], ties sharing the highest."""
+        order = np.sort(self.popularity)
+        ranks = np.searchsorted(order, self.popularity) / max(len(self) - 1, 1)
+        return (1 - ranks).astype(np.float32)
+
     def genres_of(self, row: int) -> list[str]:
         """Return a track's genres."""
         columns, _ = self.content.genres.row(row)
@@ -104,19 +153,87 @@ class Catalogue:
         }
 
 
+    @cached_property
+    def genre_summaries(self) -> list[GenreSummary]:
+        """Every genre that an active track has, in alphabetical order."""
+        hot = self.content.genres
+        n_tracks = np.bincount(hot.columns, minlength=hot.n_columns)
+        shared = self._shared_genres()
+        likeness = shared / np.sqrt(np.maximum(np.outer(n_tracks, n_tracks), 1))
+        means = {name: self._genre_means(name) for name in ("energy", "valence")}
+        return [
+            GenreSummary(
+                genre=name,
+                n_tracks=int(n_tracks[column]),
+                energy=_rounded(means["energy"][column]),
+                valence=_rounded(means["valence"][column]),
+                related=tuple(
+                    self.content.genre_names[other]
+                    for other in np.argsort(-likeness[column], kind="stable")[:N_RELATED]
+                    if likeness[column, other] > 0
+                ),
+            )
+            for column, name in enumerate(self.content.genre_names)
+            if n_tracks[column]
+        ]
+
+    def _shared_genres(self) -> NDArray[np.float32]:
+        """Return how many tracks have both of two genres, (n_genres, n_genres), diagonal 0."""
+        hot = self.content.genres
+        matrix = csr_array(
+            (np.ones(len(hot.columns), np.float32), hot.columns, hot.starts),
+            shape=(hot.n_rows, hot.n_columns),
+        )
+        shared: NDArray[np.float32] = (matrix.T @ matrix).toarray()
+        np.fill_diagonal(shared, 0)
+        return shared
+
+    def _genre_means(self, feature: str) -> NDArray[np.floating]:
+        """Return a feature's mean over the tracks of each genre, NaN where no track tells."""
+        hot = self.content.genres
+        column = AUDIO_FEATURES.index(feature)
+        # What is unknown stands at the mean, which is 0 here.
+        values = self.content.audio[:, column]
+        owner = np.repeat(np.arange(hot.n_rows), np.diff(hot.starts))
+        known = (values != 0).astype(np.float32)
+        sums = np.bincount(hot.columns, values[owner], minlength=hot.n_columns)
+        counts = np.bincount(hot.columns, known[owner], minlength=hot.n_columns)
+        levels = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        return levels * self.content.audio_scale[column] + self.content.audio_mean[column]
+
+
+N_RELATED = 5
+"""Genres named as related to one."""
+
+
+def _rounded(value: np.floating) -> float | None:
+    return None if np.isnan(value) else round(float(value), 3)
+
+
 def read_catalogue(version: int) -> Catalogue:
     """Read every active track; four queries."""
     tracks = list(
         Track.objects.active()
         .order_by("pk")
         .values_list(
-            "pk", "track_id", "name", "artist_id", "artist__name", "popularity", *AUDIO_FEATURES
+            "pk",
+            "track_id",
+            "name",
+            "artist_id",
+            "artist__name",
+            "album",
+            "year",
+            "duration_ms",
+            "popularity",
+            "cover_url",
+            "preview_url",
+            *AUDIO_FEATURES,
         )
     )
     pks = np.array([track[0] for track in tracks], np.int64)
     artists = np.array([track[3] for track in tracks], np.int64)
     artist_pks, first, artist_rows = np.unique(artists, return_index=True, return_inverse=True)
-    audio = np.array([track[6:] for track in tracks], float).reshape(-1, len(AUDIO_FEATURES))
+    audio = np.array([track[11:] for track in tracks], float).reshape(-1, len(AUDIO_FEATURES))
     return Catalogue(
         version=version,
         pks=pks,
@@ -125,7 +242,8 @@ def read_catalogue(version: int) -> Catalogue:
         artist_rows=artist_rows.astype(np.int32),
         artist_names=[tracks[i][4] for i in first],
         artist_pks=artist_pks,
-        popularity=_popularity(pks, [track[5] for track in tracks]),
+        facts=[TrackFacts(*track[5:9], track[9] or None, track[10] or None) for track in tracks],
+        popularity=_popularity(pks, [track[8] for track in tracks]),
         content=ContentFeatures.build(read_genres(pks), audio),
     )
 

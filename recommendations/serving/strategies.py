@@ -6,6 +6,7 @@ give the bandit an arm of that name; `docs/strategies.md` goes through it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -109,6 +110,39 @@ class Scene:
         return len(self.history) == 0 and not self.stated
 
 
+@dataclass(frozen=True)
+class Reason:
+    """One thing that raised a track's score.
+
+    Attributes:
+        signal: what it is, for programs: rated, liked, played, named_artist (of `row`), genre,
+            wish, trending, popularity, novelty or catalogue.
+        text: the same in words, part of a sentence.
+        row: the track of the listener's own that it comes from, or None.
+    """
+
+    signal: str
+    text: str
+    row: int | None = None
+
+    @property
+    def is_cause(self) -> bool:
+        """Whether it speaks of the listener and not of the track alone."""
+        return self.signal in _CAUSES
+
+
+_CAUSES = frozenset({"rated", "liked", "played", "named_artist", "genre", "wish"})
+
+
+def explanation(reasons: Sequence[Reason]) -> str:
+    """Return reasons as a sentence: what is true of the track, then why it is this listener's."""
+    facts = [reason.text for reason in reasons if not reason.is_cause]
+    causes = [reason.text for reason in reasons if reason.is_cause]
+    if causes:
+        facts.append("because " + " and ".join(causes))
+    return ", and ".join(facts)
+
+
 class Strategy(Protocol):
     """A way to rank tracks.
 
@@ -124,8 +158,8 @@ class Strategy(Protocol):
     def scores(self, scene: Scene) -> Floats:
         """Return a score per track of the catalogue, higher is better; -inf for no opinion."""
 
-    def reason(self, scene: Scene, row: int) -> str:
-        """Return, in words, what raised this track's score."""
+    def reasons(self, scene: Scene, row: int) -> list[Reason]:
+        """Return what raised this track's score, the strongest first; never nothing."""
 
 
 class NeuralCF:
@@ -146,7 +180,7 @@ class NeuralCF:
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.neural_scores(listener.user_vector, rows))
 
-    def reason(self, scene: Scene, row: int) -> str:
+    def reasons(self, scene: Scene, row: int) -> list[Reason]:
         """Name the listener's tracks that pulled the score up."""
         return because_of_history(scene, row) or because_of_taste(scene, row)
 
@@ -164,7 +198,7 @@ class ContentBased:
         """Return the content's fit; what more people know goes first among equals."""
         return scene.content_fit + KNOWN * scene.catalogue.popularity
 
-    def reason(self, scene: Scene, row: int) -> str:
+    def reasons(self, scene: Scene, row: int) -> list[Reason]:
         """Name the genres and wishes that match."""
         return because_of_taste(scene, row)
 
@@ -187,7 +221,7 @@ class HybridEnsemble:
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.hybrid_scores(listener, rows))
 
-    def reason(self, scene: Scene, row: int) -> str:
+    def reasons(self, scene: Scene, row: int) -> list[Reason]:
         """Name the listener's tracks that pulled the score up, or what of the content matches."""
         return because_of_history(scene, row) or because_of_taste(scene, row)
 
@@ -214,15 +248,15 @@ class Trending:
         scores: Floats = (heat + KNOWN * scene.catalogue.popularity).astype(np.float32)
         return scores
 
-    def reason(self, scene: Scene, row: int) -> str:
+    def reasons(self, scene: Scene, row: int) -> list[Reason]:
         """Say where it stands among what is heard of late."""
         heat = scene.stage.heat
         if heat[row] <= 0:
             return because_of_popularity(scene, row)
         place = int(np.count_nonzero(heat > heat[row])) + 1
-        text = f"number {place} of what is being listened to now"
+        found = [Reason("trending", f"number {place} of what is being listened to now")]
         genres = [g for g in scene.catalogue.genres_of(row) if g in scene.stated.genres]
-        return f"{text}, and {genres[0]}, which you asked for" if genres else text
+        return [*found, Reason("genre", f"you asked for {genres[0]}")] if genres else found
 
 
 class Discovery:
@@ -247,17 +281,17 @@ class Discovery:
             else scene.content_fit + KNOWN * scene.catalogue.popularity
         )
         fit = _rank(relevance)
-        novelty = 1 - _rank(scene.catalogue.popularity)
+        novelty = scene.catalogue.novelty
         # At dial 0 the best-fitting tracks lead as in any other strategy.
         blended = (1 - 0.5 * scene.adventure) * (fit - 1) / self.share + scene.adventure * novelty
         return np.where(fit >= 1 - self.share, blended, fit - 10).astype(np.float32)
 
-    def reason(self, scene: Scene, row: int) -> str:
+    def reasons(self, scene: Scene, row: int) -> list[Reason]:
         """Say how few know it, and what of the listener's it is close to."""
         share = float(scene.catalogue.popularity[row])
         known = "hardly anybody" if share < 0.005 else f"{share:.0%} of listeners"
         why = because_of_history(scene, row) or because_of_taste(scene, row)
-        return f"less known ({known} here), and {why}"
+        return [Reason("novelty", f"less known ({known} here)"), *why]
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -266,32 +300,32 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
-def because_of_history(scene: Scene, row: int) -> str | None:
+def because_of_history(scene: Scene, row: int) -> list[Reason]:
     """Name the tracks of the listener's own that raised this one's score, if any did."""
     loaded, evidence = scene.stage.loaded, scene.evidence
     if loaded is None or evidence is None or loaded.model_rows[row] < 0:
-        return None
+        return []
     nearest = evidence.nearest(int(loaded.model_rows[row]), limit=2)
     named = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]
     # Two tracks of one named artist make one reason.
-    return "because " + " and ".join(dict.fromkeys(named)) if named else None
+    return list({reason.text: reason for reason in reversed(named)}.values())[::-1]
 
 
-def _response_in_words(scene: Scene, row: int) -> str:
+def _response_in_words(scene: Scene, row: int) -> Reason:
     place = np.flatnonzero(scene.rows == row)
     name = scene.catalogue.names[row]
     if place.size:
         rating = scene.history.ratings[place[0]]
         if not np.isnan(rating):
-            return f"you rated {name} {rating:.0f}"
+            return Reason("rated", f"you rated {name} {rating:.0f}", row)
         if np.isneginf(scene.history.records["heard_at"][place[0]]):
-            return f"you named {scene.catalogue.artist(row)}"
+            return Reason("named_artist", f"you named {scene.catalogue.artist(row)}", row)
         if scene.history.records["explicit"][place[0]]:
-            return f"you like {name}"
-    return f"you play {name}"
+            return Reason("liked", f"you like {name}", row)
+    return Reason("played", f"you play {name}", row)
 
 
-def because_of_taste(scene: Scene, row: int) -> str:
+def because_of_taste(scene: Scene, row: int) -> list[Reason]:
     """Say which genres and wishes match, or that others like it where nothing is known."""
     catalogue, stated = scene.catalogue, scene.stated
     reasons = []
@@ -299,16 +333,18 @@ def because_of_taste(scene: Scene, row: int) -> str:
     if genres:
         asked = [genre for genre in genres if genre in stated.genres]
         verb = "you asked for" if asked else "you listen to"
-        reasons.append(f"{verb} {' and '.join(asked or genres)}")
+        reasons.append(Reason("genre", f"{verb} {' and '.join(asked or genres)}"))
     if (stated.energy is not None or stated.mood is not None) and _fits_wishes(scene, row):
-        reasons.append("its energy and mood are what you asked for")
-    return "because " + ", and ".join(reasons) if reasons else because_of_popularity(scene, row)
+        reasons.append(Reason("wish", "its energy and mood are what you asked for"))
+    return reasons or because_of_popularity(scene, row)
 
 
-def because_of_popularity(scene: Scene, row: int) -> str:
+def because_of_popularity(scene: Scene, row: int) -> list[Reason]:
     """Say how many know a track."""
     share = float(scene.catalogue.popularity[row])
-    return f"well known: {share:.0%} of listeners here" if share >= 0.005 else "from the catalogue"
+    if share < 0.005:
+        return [Reason("catalogue", "from the catalogue")]
+    return [Reason("popularity", f"well known: {share:.0%} of listeners here")]
 
 
 def _fits_wishes(scene: Scene, row: int) -> bool:

@@ -7,7 +7,7 @@ from accounts.services import set_preferences
 from recommendations.services import taste as tastes
 from recommendations.services.recommend import Wishes, set_scene
 from recommendations.serving import state
-from recommendations.serving.strategies import STRATEGIES
+from recommendations.serving.strategies import STRATEGIES, explanation
 from recommendations.tests.factories import make_feedback, make_listener
 
 
@@ -48,15 +48,15 @@ class TestContract:
     def test_it_gives_a_reason_for_every_track(self, name, fan):
         scene = scene_of(fan)
         STRATEGIES[name].scores(scene)
-        reasons = [STRATEGIES[name].reason(scene, row) for row in range(len(scene.catalogue))]
-        assert all(reason.strip() for reason in reasons)
+        strategy, rows = STRATEGIES[name], range(len(scene.catalogue))
+        assert all(explanation(strategy.reasons(scene, row)).strip() for row in rows)
 
     def test_somebody_unknown_does_no_harm(self, name, tracks, version):
         scene = scene_of(make_listener())
         assert scene.is_unknown
         scores = STRATEGIES[name].scores(scene)
         assert not np.isnan(scores).any()
-        assert STRATEGIES[name].reason(scene, int(np.argmax(scores)))
+        assert STRATEGIES[name].reasons(scene, int(np.argmax(scores)))
 
     def test_without_a_model_it_ranks_or_says_that_it_cannot(self, name, tracks):
         state.forget()
@@ -85,8 +85,8 @@ def test_three_named_artists_make_a_list_of_their_own(tracks, version):
     assert not scene.is_unknown
     scores = STRATEGIES["hybrid_ensemble"].scores
     assert not np.allclose(scores(scene), scores(scene_of(nobody)))
-    reason = STRATEGIES["neural_cf"].reason(scene, int(np.argmax(scores(scene))))
-    assert "you" in reason
+    reasons = STRATEGIES["neural_cf"].reasons(scene, int(np.argmax(scores(scene))))
+    assert "you" in explanation(reasons)
 
 
 def test_changed_preferences_change_the_next_scores(tracks, version):

@@ -39,8 +39,8 @@ STAGED = (
 
 # The loaded columns, and how a temporary table holds them.
 _STAGE = (
-    "line integer, track_id text, name text, search_name text, artist text, album text, genres text[], "
-    "year smallint, duration_ms integer, popularity smallint, "
+    "line integer, track_id text, name text, search_name text, artist text, album text, "
+    "genres text[], year smallint, duration_ms integer, popularity smallint, "
     + ", ".join(f"{feature} double precision" for feature in AUDIO_FEATURES)
 )
 _PLAIN = ("name", "album", "year", "duration_ms", "popularity", *AUDIO_FEATURES)
@@ -106,7 +106,8 @@ def load_staged_tracks(cursor) -> ImportReport:
     cursor.execute(
         f"""
         INSERT INTO recommendations_track AS t
-            (track_id, {", ".join(_PLAIN)}, search_name, artist_id, is_active, created_at, updated_at)
+            (track_id, {", ".join(_PLAIN)}, search_name, artist_id, is_active, created_at,
+             updated_at)
         SELECT s.track_id, {", ".join(f"s.{column}" for column in _PLAIN)}, s.search_name, a.id,
                true, %s, %s
         FROM stage s JOIN recommendations_artist a ON a.name = s.artist
