@@ -152,7 +152,6 @@ class Catalogue:
             for i, name in enumerate(self.content.genre_names)
         }
 
-
     @cached_property
     def genre_summaries(self) -> list[GenreSummary]:
         """Every genre that an active track has, in alphabetical order."""
