@@ -41,6 +41,10 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
         """Return what was not taken back."""
         return self.filter(retraction=None)
 
+    def given_here(self) -> Self:
+        """Return what was given to this system, as opposed to brought along from elsewhere."""
+        return self.filter(imported=False)
+
     def of_listeners(self) -> Self:
         """Return what belongs to somebody; of who was erased the rows stay, and are nobody's."""
         return self.filter(listener__isnull=False)
@@ -104,6 +108,10 @@ class Feedback(models.Model):
     context = models.JSONField(default=dict)
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)
+    imported = models.BooleanField(
+        db_default=False,
+        help_text="from elsewhere: says what is liked, nothing of what this system did",
+    )
 
     objects = FeedbackQuerySet.as_manager()
 

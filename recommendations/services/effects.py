@@ -65,7 +65,9 @@ def _due(at: datetime):
         OutboxEvent.objects.open()
         .filter(due_at__lte=at, attempts__lt=OutboxEvent.MAX_ATTEMPTS)
         .select_for_update(of=("self",), skip_locked=True)
-        .select_related("feedback__track", "feedback__recommendation", "recommendation")
+        .select_related(
+            "feedback__track", "feedback__recommendation", "feedback__retraction", "recommendation"
+        )
         .order_by("pk")
     )
 
@@ -170,24 +172,26 @@ def all_listener_events() -> Iterator[ListenerEvent]:
     slates = Recommendation.objects.filter(listener__isnull=False)
     for slate in slates.iterator(chunk_size=5000):
         yield _slate_event(slate)
-    responses = Feedback.objects.of_listeners().standing().select_related("track")
+    responses = Feedback.objects.of_listeners().given_here().select_related("track", "retraction")
     for feedback in responses.iterator(chunk_size=5000):
-        yield _feedback_event(feedback)
+        # What was taken back comes as such, so that delivered late it still adds nothing.
+        yield _feedback_event(feedback, taken_back=hasattr(feedback, "retraction"))
 
 
 def _listener_event(event: OutboxEvent) -> ListenerEvent:
     if event.feedback is not None:
-        return _feedback_event(event.feedback)
+        return _feedback_event(event.feedback, taken_back=event.kind == Kind.RETRACTION)
     return _slate_event(event.recommendation)
 
 
-def _feedback_event(feedback: Feedback) -> ListenerEvent:
+def _feedback_event(feedback: Feedback, *, taken_back: bool) -> ListenerEvent:
     return ListenerEvent(
         event_key=f"feedback:{feedback.pk}",
         listener_id=feedback.listener_id,
         kind="feedback",
         at=feedback.occurred_at,
         received_at=feedback.received_at,
+        retracted_at=feedback.retraction.retracted_at if taken_back else None,
         values={
             "kind": feedback.kind,
             "rating": feedback.rating,

@@ -30,9 +30,10 @@ def retract(feedback: Feedback, *, at: datetime) -> bool:
             return False
         hiding.unhide_by_retraction(feedback)
         tastes.rebuild_taste(taste, listener, stage)
-        OutboxEvent.objects.create(
-            kind=OutboxEvent.Kind.RETRACTION, feedback=feedback, created_at=at, due_at=at
-        )
+        if not feedback.imported:  # what came from elsewhere had no effect on others
+            OutboxEvent.objects.create(
+                kind=OutboxEvent.Kind.RETRACTION, feedback=feedback, created_at=at, due_at=at
+            )
     return True
 
 

@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bandits.models import Decision
-from experiments.models import AssignmentSettings, Experiment
+from experiments.models import AssignmentSettings, Experiment, ListenerTotal
+from experiments.services import recompute
 from recommendations.models import Feedback, Hidden, OutboxEvent, Taste, Track, TrackHeat
 from recommendations.services import undo
-from recommendations.services.effects import drain_outbox
+from recommendations.services.effects import all_listener_events, drain_outbox
 from recommendations.services.recommend import Wishes, recommend
 from recommendations.services.taste import REBUILT_FIELDS, lock_taste
 from recommendations.tests.factories import (
@@ -149,6 +150,28 @@ def test_the_reward_is_that_of_the_responses_that_remain(slate):
     drain_outbox(at=NOW)
     decision.refresh_from_db()
     assert (decision.reward, decision.state) == (None, Decision.State.WAITING)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_experiments_count_an_undone_response_no_more(tracks, early):
+    listener = make_listener()
+    assert recommend(listener=listener, wishes=Wishes(), at=NOW).recommendation.experiment
+    drain_outbox(at=NOW)
+
+    def sums():
+        rows = ListenerTotal.objects.filter(exposure__listener=listener).order_by("metric_id")
+        return [row for row in rows.values_list("metric_id", "numerator", "denominator") if row[2]]
+
+    before = sums()
+    later = NOW + timedelta(minutes=1)
+    row = make_feedback(listener=listener, track=tracks[0], at=later)
+    if not early:
+        drain_outbox(at=later)
+        assert sums() != before
+    undo.retract(row, at=later)
+    drain_outbox(at=later)
+    assert sums() == before
+    assert recompute(all_listener_events()).changed == 0
 
 
 def test_what_was_undone_stands_no_more():

@@ -113,10 +113,10 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
         """
         INSERT INTO recommendations_feedback
             (event_id, listener_id, track_id, kind, rating, preference, strategy, context,
-             occurred_at, received_at)
+             occurred_at, received_at, imported)
         SELECT DISTINCT ON (event_id, l.id)
             event_id, l.id, t.id, 'rating', s.rating, (s.rating - 1) / 4.0, '', '{}',
-            coalesce(s.listened_at, %s), %s
+            coalesce(s.listened_at, %s), %s, true
         FROM stage s
         JOIN accounts_listener l ON l.external_id = s.user_id
         JOIN recommendations_track t ON t.track_id = s.track_id
