@@ -180,6 +180,9 @@ STORAGES = {
     },
 }
 
+# Names that carry a hash of the content: Vite gives one to the client's files, Django to the rest.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/(app/assets/.+|.+\.[0-9a-f]{12}\..+)$"
+
 # -- Accounts and security ---------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"

@@ -5,6 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.pages import AdminLoginPage
+from musicrec import client
 
 urlpatterns = [
     path("", include("accounts.urls")),
@@ -12,6 +13,9 @@ urlpatterns = [
     path("", include("bandits.urls")),
     path("", include("experiments.urls")),
     path("", include("recommendations.urls")),
+    path("app/sw.js", client.service_worker, name="service-worker"),
+    path("app/", client.shell, name="app"),
+    path("app/<path:path>", client.shell),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path(
         "docs",

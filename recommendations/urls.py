@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from recommendations.views import catalogue, home, listening, me, probes
+from recommendations.views import catalogue, covers, home, listening, me, probes
 
 urlpatterns = [
     path("", home.HomeView.as_view(), name="home"),
@@ -15,6 +15,8 @@ urlpatterns = [
         catalogue.SimilarTracksView.as_view(),
         name="api-similar-tracks",
     ),
+    path("tracks/<str:track_id>/cover.svg", covers.track_cover, name="track-cover"),
+    path("genres/<str:genre>/cover.svg", covers.genre_cover, name="genre-cover"),
     path("feedback", listening.FeedbackView.as_view(), name="api-feedback"),
     path("feedback/<path:event_id>", me.FeedbackDetailView.as_view(), name="api-feedback-detail"),
     path("me", me.MeView.as_view(), name="api-me"),

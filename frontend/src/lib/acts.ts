@@ -1,0 +1,281 @@
+/**
+ * What a listener does with tracks: shown at once, sent through the outbox, undone on demand.
+ *
+ * An act changes `responses` and `hidden` before the server knows; where the server refuses it,
+ * both go back to what they were and the page says so.
+ */
+
+import type { QueryClient } from "@tanstack/react-query";
+import type { Kind, Wishes } from "@/api/calls";
+import { ApiError } from "@/api/client";
+import type { HiddenEntry, Track } from "@/api/pending";
+import { announce } from "./announce";
+import { Observable } from "./observable";
+import * as outbox from "./outbox";
+import { type Act, newId } from "./store";
+import { tellOtherTabs } from "./tabs";
+
+export interface Response {
+  kind: Kind;
+  rating?: number;
+  eventId: string;
+  state: "sending" | "sent" | "kept";
+}
+
+/** The act that the page speaks of, until the next one. */
+export interface Notice {
+  n: number;
+  text: string;
+  /** What it changed in the lists, once they came. */
+  effect?: string;
+  tone: "plain" | "good" | "bad";
+  undo?: () => void;
+}
+
+/** Responses of this visit, by track. */
+export const responses = new Observable<Readonly<Record<string, Response>>>({});
+/** What was hidden in this visit, before lists without it came. */
+export const hidden = new Observable<{ tracks: ReadonlySet<string>; artists: ReadonlySet<number> }>({
+  tracks: new Set(),
+  artists: new Set(),
+});
+export const notice = new Observable<Notice | undefined>(undefined);
+
+type Subject = Pick<Track, "track_id" | "track_name" | "artist" | "artist_id">;
+interface Undoable {
+  id: string;
+  run: () => Promise<void>;
+}
+
+let bound: { user: string; queries: QueryClient } | undefined;
+let undoable: Undoable[] = [];
+let counter = 0;
+
+/** Speak for a listener from now on; returns how to stop. */
+export function bind(user: string, queries: QueryClient): () => void {
+  bound = { user, queries };
+  const stop = outbox.start(user, (acts) => {
+    say(acts.length === 1 ? "1 response was sent." : `${acts.length} responses were sent.`, "good");
+    for (const act of acts) if (act.op === "feedback") mark(act.body.track_id, act.id, "sent");
+    changed();
+  });
+  return () => {
+    stop();
+    bound = undefined;
+    undoable = [];
+    responses.set({});
+    hidden.set({ tracks: new Set(), artists: new Set() });
+    notice.set(undefined);
+  };
+}
+
+export interface Situation {
+  recommendationId?: string | null;
+  wishes?: Wishes;
+}
+
+const DONE: Record<Kind, (track: Subject, rating?: number) => string> = {
+  rating: (track, rating) => `Rated ${track.track_name} ${rating} of 5.`,
+  like: (track) => `Liked ${track.track_name}.`,
+  dislike: (track) => `Disliked ${track.track_name}.`,
+  play: (track) => `Playing ${track.track_name}.`,
+  skip: (track) => `Skipped ${track.track_name}.`,
+  save: (track) => `Saved ${track.track_name}.`,
+  hide: (track) => `Hid ${track.track_name}.`,
+};
+
+/** Respond to a track. */
+export async function respond(
+  track: Subject,
+  what: { kind: Kind; rating?: number; completion?: number },
+  { recommendationId, wishes = {} }: Situation = {},
+): Promise<void> {
+  const act = stamp({
+    op: "feedback",
+    body: {
+      track_id: track.track_id,
+      ...what,
+      event_id: "",
+      recommendation_id: recommendationId ?? undefined,
+      context: { mood: wishes.mood, device_type: wishes.device_type },
+    },
+  });
+  if (act.op === "feedback") {
+    act.body.event_id = act.id;
+    act.body.occurred_at = act.at;
+  }
+  const before = responses.get()[track.track_id];
+  const put = (response: Response | undefined) => {
+    const { [track.track_id]: _, ...others } = responses.get();
+    responses.set(response ? { ...others, [track.track_id]: response } : others);
+  };
+  put({ ...what, eventId: act.id, state: "sending" });
+  const text = DONE[what.kind](track, what.rating);
+  const undo = remember(act.id, async () => {
+    put(before);
+    await takeBack(act.id, `Undone: ${text}`, async () => ({ op: "undo", eventId: act.id }));
+  });
+  say(text, "plain", undo);
+  await settle(act, {
+    sent: () => mark(track.track_id, act.id, "sent"),
+    kept: () => mark(track.track_id, act.id, "kept"),
+    refused: () => put(before),
+  });
+}
+
+/** Hide a track or its artist, for some days or until shown again. */
+export async function hide(
+  track: Subject,
+  { what, days }: { what: "track" | "artist"; days?: number },
+): Promise<void> {
+  const body =
+    what === "track" ? { track_id: track.track_id, days } : { artist_id: track.artist_id, days };
+  const act = stamp({ op: "hide", body });
+  const put = (isHidden: boolean) => {
+    const tracks = new Set(hidden.get().tracks);
+    const artists = new Set(hidden.get().artists);
+    if (what === "track") tracks[isHidden ? "add" : "delete"](track.track_id);
+    else artists[isHidden ? "add" : "delete"](track.artist_id);
+    hidden.set({ tracks, artists });
+  };
+  put(true);
+  const name = what === "track" ? track.track_name : track.artist;
+  const text = `Hid ${name}${days ? ` for ${days} days` : ""}.`;
+  let hiddenId: number | undefined;
+  const undo = remember(act.id, async () => {
+    put(false);
+    await takeBack(act.id, `${name} is back.`, async () => {
+      await sending; // its answer names what is to be shown again
+      return hiddenId === undefined ? undefined : { op: "unhide", hiddenId };
+    });
+  });
+  say(text, "plain", undo);
+  const sending = settle(act, {
+    sent: (answer) => {
+      hiddenId = (answer as HiddenEntry).id;
+    },
+    kept: () => undefined,
+    refused: () => put(false),
+  });
+  await sending;
+}
+
+/** Show again what was hidden earlier. */
+export async function unhide(entry: HiddenEntry): Promise<void> {
+  const name = entry.track?.track_name ?? entry.artist?.artist ?? "It";
+  const act = stamp({ op: "unhide", hiddenId: entry.id });
+  say(`${name} may be recommended again.`, "plain");
+  await settle(act, { sent: () => undefined, kept: () => undefined, refused: () => undefined });
+}
+
+/** Undo a response that may be from an earlier visit. */
+export async function undoEvent(eventId: string, track: Subject): Promise<void> {
+  const { [track.track_id]: response, ...others } = responses.get();
+  if (response?.eventId === eventId) responses.set(others);
+  await takeBack(eventId, `Undone: your response to ${track.track_name}.`, async () => ({
+    op: "undo",
+    eventId,
+  }));
+}
+
+/** Undo the newest act that is not undone yet. */
+export async function undoLast(): Promise<void> {
+  const last = undoable.pop();
+  if (last) await last.run();
+  else say("There is nothing to undo.", "plain");
+}
+
+/** Say what an act did to the lists, beside the act itself. */
+export function sayEffect(effect: string): void {
+  const now = notice.get();
+  if (now && now.tone !== "bad") notice.set({ ...now, effect });
+  else if (effect) say(effect, "plain");
+  if (effect) announce(effect);
+}
+
+export function say(text: string, tone: Notice["tone"], undo?: () => void): void {
+  counter += 1;
+  notice.set({ n: counter, text, tone, undo });
+  announce(text);
+}
+
+function remember(id: string, run: () => Promise<void>): () => void {
+  const entry: Undoable = { id, run };
+  undoable = [...undoable.slice(-19), entry];
+  return () => {
+    undoable = undoable.filter((one) => one !== entry);
+    void run();
+  };
+}
+
+async function takeBack(
+  id: string,
+  text: string,
+  reverse: () => Promise<Reverse | undefined>,
+): Promise<void> {
+  undoable = undoable.filter((one) => one.id !== id);
+  say(text, "plain");
+  const isUnknownToServer = await outbox.drop(id).catch(() => false);
+  const act = isUnknownToServer ? undefined : await reverse();
+  if (!act) return changed();
+  await settle(stamp(act), { sent: () => undefined, kept: () => undefined, refused: () => undefined });
+}
+
+type WithoutStamp<T> = T extends unknown ? Omit<T, "id" | "user" | "at" | "tries"> : never;
+type Reverse = Extract<WithoutStamp<Act>, { op: "undo" | "unhide" }>;
+
+function stamp(act: WithoutStamp<Act>): Act {
+  return { ...act, id: newId(), user: bound?.user ?? "", at: new Date().toISOString(), tries: 0 } as Act;
+}
+
+async function settle(
+  act: Act,
+  then: { sent: (answer: unknown) => void; kept: () => void; refused: () => void },
+): Promise<void> {
+  const outcome = await outbox.send(act);
+  if (outcome.status === "sent") {
+    then.sent(outcome.answer);
+    changed();
+  } else if (outcome.status === "kept") {
+    then.kept();
+  } else {
+    then.refused();
+    undoable = undoable.filter((one) => one.id !== act.id);
+    const reason = outcome.error instanceof ApiError ? outcome.error.message : "The server refused it.";
+    say(`Not taken, nothing was changed. ${reason}`, "bad");
+  }
+}
+
+function mark(trackId: string, eventId: string, state: Response["state"]): void {
+  const response = responses.get()[trackId];
+  if (response?.eventId === eventId) responses.set({ ...responses.get(), [trackId]: { ...response, state } });
+}
+
+const DEPENDENT = new Set(["rows", "history", "library", "hidden", "taste", "statistics", "me"]);
+
+/** Ask again for everything that depends on what the listener did. */
+export function askAgain(queries: QueryClient): void {
+  void queries.invalidateQueries({ predicate: ({ queryKey }) => DEPENDENT.has(String(queryKey[0])) });
+}
+
+/** Changes that this page knows of, so that the server's new version is no news to it. */
+let known = 0;
+
+/** Take note of the server's new version: news are asked for, what this page did is known. */
+export function versionChanged(queries: QueryClient): void {
+  if (known > 0) known = 0;
+  else askAgain(queries);
+}
+
+/** Another tab of this browser did something. */
+export function otherTabChanged(queries: QueryClient): void {
+  known += 1;
+  askAgain(queries);
+}
+
+function changed(): void {
+  if (!bound) return;
+  known += 1;
+  askAgain(bound.queries);
+  tellOtherTabs();
+}

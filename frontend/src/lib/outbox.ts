@@ -1,0 +1,147 @@
+/**
+ * Responses on their way to the server.
+ *
+ * Every act is first written to IndexedDB and then sent, oldest first.  What the server cannot be
+ * reached for stays and is tried again: when the browser comes back online, when the page is looked
+ * at again, and every few seconds.  An act carries its event id, so one that arrived although its
+ * answer was lost counts once.
+ */
+
+import * as api from "@/api/calls";
+import { ApiError, isSignedOut, isTemporary } from "@/api/client";
+import { Observable } from "./observable";
+import { type Act, database } from "./store";
+
+export type Outcome =
+  | { status: "sent"; answer: unknown }
+  | { status: "kept" }
+  | { status: "refused"; error: unknown };
+
+export interface OutboxState {
+  /** Acts of this listener that the server has not confirmed. */
+  waiting: number;
+  /** The last try found no server. */
+  isAway: boolean;
+}
+
+const RETRY_MS = 4000;
+
+let user: string | undefined;
+let running: Promise<void> | undefined;
+const outcomes = new Map<string, (outcome: Outcome) => void>();
+let onDelivered: (acts: Act[]) => void = () => undefined;
+
+export const outbox = new Observable<OutboxState>({ waiting: 0, isAway: false });
+
+/** Begin to send for a listener; returns how to stop. `delivered` hears of late arrivals. */
+export function start(userId: string, delivered: (acts: Act[]) => void): () => void {
+  user = userId;
+  onDelivered = delivered;
+  const wake = () => void flush();
+  const timer = setInterval(() => outbox.get().waiting && wake(), RETRY_MS);
+  window.addEventListener("online", wake);
+  document.addEventListener("visibilitychange", wake);
+  wake();
+  return () => {
+    clearInterval(timer);
+    window.removeEventListener("online", wake);
+    document.removeEventListener("visibilitychange", wake);
+    user = undefined;
+  };
+}
+
+/** Keep an act and try to send it; resolves once the server took or refused it, or it waits. */
+export async function send(act: Act): Promise<Outcome> {
+  try {
+    await (await database()).put("acts", act);
+  } catch {
+    return attempt(act); // no IndexedDB: then at least now, once
+  }
+  const outcome = new Promise<Outcome>((resolve) => outcomes.set(act.id, resolve));
+  void flush();
+  return outcome;
+}
+
+/** Drop an act; true when it was never tried, so that the server cannot know of it. */
+export async function drop(id: string): Promise<boolean> {
+  const db = await database();
+  const act = await db.get("acts", id);
+  if (!act) return false;
+  await db.delete("acts", id);
+  await count();
+  return act.tries === 0;
+}
+
+/** Send what waits, in order; one run at a time, in all tabs of this browser. */
+export async function flush(): Promise<void> {
+  while (running) await running;
+  running = exclusively(deliver).finally(() => {
+    running = undefined;
+  });
+  return running;
+}
+
+async function exclusively(work: () => Promise<void>): Promise<void> {
+  // Web Locks need TLS or localhost; without them two tabs may send the same, which counts once.
+  if (!navigator.locks) return work();
+  await navigator.locks.request("musicrec-outbox", work);
+}
+
+async function deliver(): Promise<void> {
+  if (!user) return;
+  const db = await database();
+  const late: Act[] = [];
+  let isAway = false;
+  for (const act of await db.getAllFromIndex("acts", "at")) {
+    if (act.user !== user) continue;
+    if (isAway || navigator.onLine === false) {
+      isAway = true;
+      settle(act.id, { status: "kept" });
+      continue;
+    }
+    await db.put("acts", { ...act, tries: act.tries + 1 });
+    const outcome = await attempt(act);
+    if (outcome.status === "kept") isAway = true;
+    else await db.delete("acts", act.id);
+    if (!settle(act.id, outcome) && outcome.status === "sent") late.push(act);
+  }
+  await count(isAway);
+  if (late.length) onDelivered(late);
+}
+
+async function attempt(act: Act): Promise<Outcome> {
+  try {
+    return { status: "sent", answer: await perform(act) };
+  } catch (error) {
+    if (isTemporary(error) || isSignedOut(error)) return { status: "kept" };
+    const isGone = error instanceof ApiError && error.status === 404;
+    if (isGone && (act.op === "undo" || act.op === "unhide")) return { status: "sent", answer: undefined };
+    return { status: "refused", error };
+  }
+}
+
+function perform(act: Act): Promise<unknown> {
+  switch (act.op) {
+    case "feedback":
+      return api.feedback(act.body);
+    case "undo":
+      return api.undoFeedback(act.eventId);
+    case "hide":
+      return api.hide(act.body);
+    case "unhide":
+      return api.unhide(act.hiddenId);
+  }
+}
+
+function settle(id: string, outcome: Outcome): boolean {
+  const resolve = outcomes.get(id);
+  outcomes.delete(id);
+  resolve?.(outcome);
+  return resolve !== undefined;
+}
+
+async function count(isAway = outbox.get().isAway): Promise<void> {
+  const acts = await (await database()).getAll("acts");
+  const waiting = acts.filter((act) => act.user === user).length;
+  outbox.set({ waiting, isAway: isAway && waiting > 0 });
+}
