@@ -18,6 +18,14 @@ class RecommendationQuerySet(models.QuerySet["Recommendation"]):
         """Return what this listener was shown."""
         return self.filter(listener=listener)
 
+    def by_policy(self) -> Self:
+        """Return the slates that a policy decided, and not those that a row is fixed to."""
+        return self.exclude(policy__startswith=ROW_POLICY)
+
+
+ROW_POLICY = "row_"
+"""What the policies of fixed rows begin with; no experiment or bandit has a part in them."""
+
 
 class Recommendation(models.Model):
     """A slate with everything needed to explain it, to credit it and to replay it. Append-only."""

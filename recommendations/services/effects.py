@@ -169,7 +169,7 @@ def prune_event_keys(*, at: datetime) -> int:
 
 def all_listener_events() -> Iterator[ListenerEvent]:
     """Yield every slate and response ever accepted, in the terms of `experiments`."""
-    slates = Recommendation.objects.filter(listener__isnull=False)
+    slates = Recommendation.objects.by_policy().filter(listener__isnull=False)
     for slate in slates.iterator(chunk_size=5000):
         yield _slate_event(slate)
     responses = Feedback.objects.of_listeners().given_here().select_related("track", "retraction")

@@ -154,7 +154,7 @@ def context_of(
     responses = taste.n_plays + taste.n_skips
     last = taste.last_seen_at
     return Context(
-        local_time=_local_time(listener, at),
+        local_time=local_time(listener, at),
         valence=mood[0] if mood else None,
         arousal=mood[1] if mood else None,
         device=device,
@@ -172,7 +172,7 @@ def context_of(
     )
 
 
-def _local_time(listener: Listener, at: datetime) -> datetime:
+def local_time(listener: Listener, at: datetime) -> datetime:
     """Return the listener's local time; UTC where their time zone is not known, or is none."""
     try:
         return at.astimezone(zoneinfo.ZoneInfo(listener.time_zone or "UTC"))

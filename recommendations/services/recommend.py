@@ -191,8 +191,8 @@ def recommend(
         fallback=fallback,
         model_version_id=stage.loaded.version if stage.loaded else None,
         tracks=stage.catalogue.pks[slate.rows].tolist(),
-        scores=_finite(scores[slate.rows]),
-        predictions=_finite(predictions) if stage.loaded else [],
+        scores=as_finite(scores[slate.rows]),
+        predictions=as_finite(predictions) if stage.loaded else [],
         context=wishes.as_context(),
         latency_ms=1000 * (time.perf_counter() - started),
     )
@@ -269,8 +269,22 @@ def rank(
     scene: Scene, strategy: str, taste: Taste, wishes: Wishes, at: datetime, *, seed: int
 ) -> tuple[Slate, Floats]:
     """Return the slate that a strategy and the rules make, and every track's score."""
-    options = settings.MUSICREC
     scores = STRATEGIES[strategy].scores(scene)
+    return rank_scores(scores, scene, strategy, taste, wishes, at, seed=seed)
+
+
+def rank_scores(
+    scores: Floats,
+    scene: Scene,
+    strategy: str,
+    taste: Taste,
+    wishes: Wishes,
+    at: datetime,
+    *,
+    seed: int,
+) -> tuple[Slate, Floats]:
+    """Return the slate that wishes and rules make of a strategy's scores, and those, tilted."""
+    options = settings.MUSICREC
     if wishes.affect is not None and strategy != "content_based":
         scores = tilt_to_mood(scores, scene, wishes.affect)
     if wishes.adventure is not None and strategy != "discovery":
@@ -385,6 +399,6 @@ def _known(value: np.floating, *, digits: int) -> float | None:
     return None if np.isnan(value) else round(float(value), digits)
 
 
-def _finite(values: NDArray[np.floating]) -> list[float]:
+def as_finite(values: NDArray[np.floating]) -> list[float]:
     """Return values for the ledger; where there is none, the lowest number a real can hold."""
     return np.nan_to_num(values.astype(float), nan=0.0, neginf=-1e30).tolist()

@@ -2,10 +2,9 @@
 
 import pytest
 from django.utils import timezone
-from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
-from recommendations.serializers import AnswerSerializer
+from recommendations.serializers import AnswerSerializer, answer_data
 from recommendations.services.recommend import Wishes, recommend
 from recommendations.tests import factories
 
@@ -16,7 +15,7 @@ def test_an_answer_is_written_as_its_fields_declare():
     listener = factories.make_listener()
     factories.make_track()
     answer = recommend(listener=listener, wishes=Wishes(), at=timezone.now())
-    declared = serializers.Serializer.to_representation(AnswerSerializer(), answer)
     assert answer.items
-    written = JSONRenderer().render(AnswerSerializer(answer).data)
-    assert written == JSONRenderer().render(declared)
+    written = answer_data(answer)
+    declared = AnswerSerializer().to_representation(written)
+    assert JSONRenderer().render(written) == JSONRenderer().render(declared)

@@ -4,8 +4,8 @@ from recommendations.models import ModelVersion
 from recommendations.serving import state
 
 
-def similar(api, track, n=5):
-    return api.get(f"/tracks/{track.track_id}/similar", {"n": n})
+def similar(api, track, limit=5):
+    return api.get(f"/tracks/{track.track_id}/similar", {"limit": limit})
 
 
 def test_similar_tracks_are_others_each_once(api, tracks, version):
@@ -26,7 +26,7 @@ def test_without_a_model_content_decides(api, tracks):
 def test_a_bad_number_is_named(api, tracks, n):
     answer = similar(api, tracks[0], n)
     assert answer.status_code == 400
-    assert "n" in answer.json()
+    assert "limit" in answer.json()
 
 
 def test_an_unknown_track_is_not_found(api, tracks):

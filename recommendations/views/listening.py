@@ -4,7 +4,7 @@ from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,10 +15,14 @@ from recommendations.serializers import (
     AnswerSerializer,
     FeedbackSerializer,
     RecordedSerializer,
+    RowsSerializer,
+    RowWishesSerializer,
     WishesSerializer,
+    answer_data,
 )
 from recommendations.services import feedback as responses
 from recommendations.services.recommend import recommend
+from recommendations.services.rows import recommend_rows
 from recommendations.tasks import nudge_on_commit
 
 
@@ -30,9 +34,43 @@ class RecommendView(APIView):
         """Answer the tracks to play now, best first, each with its reason."""
         serializer = WishesSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        strategy = serializer.validated_data.get("strategy")
+        if strategy and not request.user.is_staff:
+            raise PermissionDenied("Only staff may name a strategy.")
         listener = caller(request, serializer.validated_data.get("user_id"))
-        answer = recommend(listener=listener, wishes=serializer.to_wishes(), at=timezone.now())
-        return Response(AnswerSerializer(answer).data)
+        answer = recommend(
+            listener=listener,
+            wishes=serializer.to_wishes(),
+            at=timezone.now(),
+            strategy=strategy,
+        )
+        return Response(answer_data(answer))
+
+
+class RecommendRowsView(APIView):
+    """Rows of lists for a listener's first screen."""
+
+    @extend_schema(request=RowWishesSerializer, responses={200: RowsSerializer})
+    def post(self, request: Request) -> Response:
+        """Answer the list for now and further rows, each with a title that says why."""
+        serializer = RowWishesSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        listener = caller(request, serializer.validated_data.get("user_id"))
+        wishes = serializer.to_wishes(n=serializer.validated_data["n_per_row"])
+        rows = recommend_rows(listener=listener, wishes=wishes, at=timezone.now())
+        return Response(
+            {
+                "rows": [
+                    {
+                        "key": row.key,
+                        "title": row.title,
+                        "why": row.why,
+                        "slate": answer_data(row.answer),
+                    }
+                    for row in rows
+                ]
+            }
+        )
 
 
 class FeedbackView(APIView):
