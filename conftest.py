@@ -10,8 +10,10 @@ import pytest
 def nothing_remembered():
     """Forget what this process holds of a database that another test rolled back."""
     from bandits import live
+    from recommendations.services.request_times import request_times
     from recommendations.serving import state
 
+    request_times.forget()
     state.forget()
     live.forget()
 

@@ -1,9 +1,10 @@
 """The Celery application: queues ``default`` and ``training``, schedule in the database."""
 
 import os
+from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
@@ -17,3 +18,14 @@ app.steps["worker"].add(DjangoStructLogInitStep)  # each line of a task carries 
 @setup_logging.connect
 def keep_our_logs(**kwargs: object) -> None:
     """Let Celery's processes log as Django is configured to, scrubbed, and not in their own way."""
+
+
+@worker_ready.connect
+def _begin_to_beat(sender: Any, **_: Any) -> None:
+    """Let the console know that this worker is alive, and which queues it hears."""
+    from recommendations.services.heartbeats import Pulse
+
+    queues = ",".join(sorted(sender.app.amqp.queues.consume_from))
+    sender.pulse = Pulse("worker", detail=queues)
+    sender.pulse.start()
+    worker_shutting_down.connect(lambda **_: sender.pulse.stop(), weak=False)

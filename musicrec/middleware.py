@@ -1,11 +1,15 @@
-"""What is done to every request before anything else looks at it."""
+"""What is done to every request around everything else."""
 
 import logging
+import time
 from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import resolve
+from django.utils import timezone
+
+from recommendations.services.request_times import request_times
 
 logger = logging.getLogger(__name__)
 
@@ -79,3 +83,37 @@ class DatabaseAway:
             content_type="application/problem+json",
             headers={"Retry-After": str(self.RETRY_AFTER), "Cache-Control": "no-store"},
         )
+def time_requests(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Count how long each request took, by route and by the strategy of the list it got."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request_times.keep_flushing()
+        began = time.perf_counter()
+        response = get_response(request)
+        answer = getattr(response, "data", None)
+        strategy = answer.get("strategy") if isinstance(answer, dict) else None
+        request_times.add(
+            _endpoint(request),
+            duration_ms=1000 * (time.perf_counter() - began),
+            status=response.status_code,
+            at=timezone.now(),
+            strategy=strategy if isinstance(strategy, str) else "",
+            is_fallback=bool(strategy and answer.get("fallback")),
+        )
+        return response
+
+    return middleware
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _endpoint(request: HttpRequest) -> str:
+    """Return method and route; never what a caller wrote, of which there is no end."""
+    method = request.method if request.method in _METHODS else "OTHER"
+    match = request.resolver_match
+    if match is None:
+        return f"{method} (no such address)"
+    return f"{method} {'admin/' if 'admin' in match.namespaces else match.route or '/'}"

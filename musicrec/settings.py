@@ -124,6 +124,7 @@ MIDDLEWARE = [
     "musicrec.middleware.DatabaseAway",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "musicrec.middleware.time_requests",
     "csp.middleware.CSPMiddleware",
     "musicrec.middleware.drop_cookies_with_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -320,6 +321,14 @@ CELERY_BEAT_SCHEDULE = {
     "fold-rewards": {"task": "bandits.tasks.fold_rewards", "schedule": 5.0},
     "expire-decisions": {"task": "bandits.tasks.expire_decisions", "schedule": 60.0},
     "bandit-snapshots": {"task": "bandits.tasks.take_snapshots", "schedule": 300.0},
+    "beat-alive": {"task": "recommendations.tasks.beat_alive", "schedule": 10.0},
+    "measure-system": {"task": "recommendations.tasks.measure_system", "schedule": 60.0},
+    "measure-system-slowly": {
+        "task": "recommendations.tasks.measure_system",
+        "args": [True],
+        "schedule": 300.0,
+    },
+    "count-days": {"task": "recommendations.tasks.count_days", "schedule": 60.0},
     "roll-up-experiments": {
         "task": "experiments.tasks.roll_up_experiments",
         "schedule": 60.0,
@@ -341,6 +350,8 @@ MUSICREC = {
     "RETRAIN_AFTER": env.int("MUSICREC_RETRAIN_AFTER", default=5000),
     # What the catalogue, the model and the trend may lag behind the database, in seconds.
     "REFRESH_SECONDS": 1.0,
+    # How often a web process writes how long its requests took, in seconds; 0 for never.
+    "FLUSH_SECONDS": 5.0,
 }
 
 # -- Observing ---------------------------------------------------------------------------------

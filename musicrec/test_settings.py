@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_ALLOWED_HOSTS", "localhost,127.0.0.1,testserver")
 os.environ.setdefault("DJANGO_HTTPS", "false")
 
 from musicrec.settings import *  # noqa: E402, F403
-from musicrec.settings import CACHES, REDIS_URL, STATIC_ROOT  # noqa: E402
+from musicrec.settings import CACHES, MUSICREC, REDIS_URL, STATIC_ROOT  # noqa: E402
 
 # Each of pytest-xdist's processes has a Redis database of its own.
 _NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
@@ -26,3 +26,4 @@ STORAGES = {
 }
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # else WhiteNoise warns in every test
+MUSICREC["FLUSH_SECONDS"] = 0.0  # a thread would write beside the test's transaction

@@ -16,6 +16,7 @@ urlpatterns = [
     path("app/sw.js", client.service_worker, name="service-worker"),
     path("app/", client.shell, name="app"),
     path("app/<path:path>", client.shell),
+    path("", include("musicrec.console")),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path(
         "docs",

@@ -12,8 +12,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from recommendations.models import TrainingRun
-from recommendations.services import effects
+from recommendations.models import Heartbeat, TrainingRun
+from recommendations.services import effects, heartbeats, measuring, rollups
 from recommendations.services import train as training
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,25 @@ def look_after_training() -> None:
     training.fail_dead_runs()
     if training.is_due(at=timezone.now()):
         queue_training(TrainingRun.Trigger.THRESHOLD)
+
+
+@shared_task(expires=30)
+def beat_alive() -> None:
+    """Note that the schedule fires and a worker hears it."""
+    heartbeats.beat("schedule", kind=Heartbeat.Kind.BEAT, at=timezone.now())
+
+
+@shared_task(expires=50)
+def measure_system(slow_too: bool = False) -> None:
+    """Measure the system for the console; each minute, and every five what takes longer."""
+    measuring.measure_all(at=timezone.now(), slow_too=slow_too)
+    heartbeats.forget_old(at=timezone.now())
+
+
+@shared_task(expires=50)
+def count_days() -> None:
+    """Count what listeners did, for the console; each minute."""
+    rollups.count_days(at=timezone.now())
 
 
 def queue_training(trigger: str) -> TrainingRun | None:

@@ -1,5 +1,6 @@
 """Tables: catalogue, listening, ledger, registry, outbox."""
 
+from recommendations.models.audit import AuditEntry
 from recommendations.models.catalogue import Artist, Genre, Track
 from recommendations.models.ledger import Recommendation
 from recommendations.models.listening import (
@@ -10,22 +11,41 @@ from recommendations.models.listening import (
     Taste,
     TrackHeat,
 )
+from recommendations.models.operations import (
+    ActivitySlot,
+    CountedDay,
+    Heartbeat,
+    RequestMinute,
+    SystemReading,
+    SystemReport,
+    TrackShown,
+)
 from recommendations.models.outbox import OutboxEvent
 from recommendations.models.registry import ModelVersion, ServingState, TrainingRun
+from recommendations.models.uploads import CatalogueUpload
 
 __all__ = [
+    "ActivitySlot",
     "Artist",
+    "AuditEntry",
+    "CatalogueUpload",
+    "CountedDay",
     "Feedback",
     "Genre",
+    "Heartbeat",
     "Hidden",
     "ModelVersion",
     "OutboxEvent",
     "PlayCount",
     "Recommendation",
+    "RequestMinute",
     "Retraction",
     "ServingState",
+    "SystemReading",
+    "SystemReport",
     "Taste",
     "Track",
     "TrackHeat",
+    "TrackShown",
     "TrainingRun",
 ]

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
@@ -34,6 +35,11 @@ class Artist(models.Model):
     """Who a track is by, as the catalogue spells it."""
 
     name = models.CharField(max_length=500, unique=True)
+    is_active = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="off: none of their tracks is recommended, also later ones",
+    )
     search_name = NormalizedField()
     search = models.GeneratedField(
         expression=words_of("search_name"), output_field=SearchVectorField(), db_persist=True
@@ -81,7 +87,7 @@ class TrackQuerySet(SearchQuerySet):
 
     def active(self) -> Self:
         """Return the tracks that may be recommended."""
-        return self.filter(is_active=True)
+        return self.filter(is_active=True, artist__is_active=True)
 
     def with_facts(self) -> Self:
         """Load what a client is told of a track: two queries however many there are."""
@@ -144,6 +150,14 @@ class Track(models.Model):
         expression=Coalesce("popularity", Value(0)),
         output_field=models.PositiveSmallIntegerField(),
         db_persist=True,
+    )
+    edited_fields = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        help_text="typed by an editor: no enrichment overwrites them",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

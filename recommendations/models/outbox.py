@@ -1,10 +1,27 @@
 """Effects that a committed row still owes."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 from django.utils import timezone
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How far effects lag behind.
+
+    Attributes:
+        n_open: effects owed, those that wait for a person included.
+        n_dead: of them, those that wait for a person.
+        oldest_seconds: age of the oldest one that is tried by itself; 0 without one.
+    """
+
+    n_open: int
+    n_dead: int
+    oldest_seconds: float
 
 
 class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
@@ -17,6 +34,15 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
     def dead(self) -> Self:
         """Return what failed too often to be tried again by itself."""
         return self.open().filter(attempts__gte=OutboxEvent.MAX_ATTEMPTS)
+
+    def backlog(self, *, at: datetime) -> Backlog:
+        """Return how far effects lag behind; one query over the open ones."""
+        is_dead = Q(attempts__gte=OutboxEvent.MAX_ATTEMPTS)
+        row = self.open().aggregate(
+            n=Count("pk"), dead=Count("pk", filter=is_dead), oldest=Min("created_at", filter=~is_dead)
+        )
+        oldest = (at - row["oldest"]).total_seconds() if row["oldest"] else 0.0
+        return Backlog(row["n"], row["dead"], max(oldest, 0.0))
 
 
 class OutboxEvent(models.Model):

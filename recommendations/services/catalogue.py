@@ -1,12 +1,15 @@
 """Acts on the catalogue."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import F
 
+from accounts.models import User
 from recommendations.core.search_text import normalize
-from recommendations.models import ServingState
+from recommendations.models import Artist, ServingState, Track
+from recommendations.services import audit
 
 
 def touch_catalogue() -> None:
@@ -63,4 +66,28 @@ def add_names(cursor, table: str, names: Sequence[str]) -> None:
         f"INSERT INTO {table} (name, search_name) "  # noqa: S608 (a table of ours)
         "SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
         [list(names), [normalize(name) for name in names]],
+    )
+
+
+@transaction.atomic
+def set_visibility(
+    subject: Track | Artist, *, is_active: bool, by: User, at: datetime, reason: str = ""
+) -> None:
+    """Take a track, or all of an artist's, off every list at once, or let them be shown again.
+
+    Web processes follow within 2 s.
+    """
+    if subject.is_active == is_active:
+        return
+    before, subject.is_active = subject.is_active, is_active
+    fields = ["is_active", "updated_at"] if isinstance(subject, Track) else ["is_active"]
+    subject.save(update_fields=fields)
+    touch_catalogue()
+    audit.note(
+        by=by,
+        act="shown again" if is_active else "hidden",
+        subject=subject,
+        at=at,
+        words=reason,
+        details={"is_active": [before, is_active]},
     )

@@ -215,3 +215,15 @@ def _slate_event(slate: Recommendation) -> ListenerEvent:
             "slate_id": str(slate.pk),
         },
     )
+
+
+def revive(keys: Sequence[int] | None, *, at: datetime) -> int:
+    """Let events that failed too often be tried again; all of them where `keys` is None.
+
+    Returns:
+        How many there were; one that was closed or revived meanwhile is not among them.
+    """
+    dead = OutboxEvent.objects.dead()
+    if keys is not None:
+        dead = dead.filter(pk__in=keys)
+    return dead.update(attempts=0, due_at=at)

@@ -72,8 +72,10 @@ def _create_taste(listener: Listener) -> Taste:
     return Taste.objects.get(listener=listener)
 
 
-def build_taste(listener: Listener) -> Taste:
+def build_taste(listener: Listener, *, until: datetime | None = None) -> Taste:
     """Return a taste, not saved, made of everything the listener did here and did not take back.
+
+    With `until`, of what they had done before that time.
 
     Responses are replayed in the order in which they arrived, so that this is the very taste that
     taking them one by one has left, to the last bit; only the embedding is still to be folded.
@@ -94,6 +96,8 @@ def build_taste(listener: Listener) -> Taste:
             "received_at",
         )
     )
+    if until is not None:
+        rows = rows.filter(received_at__lt=until)
     history = _imported_history(listener).replay(map(totals.add, rows.iterator(chunk_size=5000)))
     return Taste(
         listener=listener,
