@@ -185,9 +185,6 @@ _ROWS = {
 _TIME_OF = {_LEDGER: "created_at", _FEEDBACK: "received_at"}
 _WORSE_WHEN_HIGHER = {"skip-rate", "fallback-rate"}
 _WITHOUT_DIRECTION = {"experiment-coverage"}
-NOTABLE = 0.1
-"""Relative change from which a figure is coloured."""
-
 
 def _page(found: Overview, request: Request) -> dict[str, Any]:
     today = found.activity
@@ -243,11 +240,7 @@ def _tile(figure: Figure, found: Overview) -> dict[str, Any]:
 
 
 def _tone(figure: Figure) -> str:
-    if (
-        figure.change is None
-        or abs(figure.change) < NOTABLE
-        or figure.key in _WITHOUT_DIRECTION
-    ):
+    if figure.change is None or not figure.is_notable or figure.key in _WITHOUT_DIRECTION:
         return ""
     is_better = (figure.change > 0) != (figure.key in _WORSE_WHEN_HIGHER)
     return "good" if is_better else "warn"

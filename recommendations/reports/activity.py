@@ -24,12 +24,14 @@ class Figure:
         value: today so far; None where there is nothing to divide by.
         before: the same hours of the seven days before, as a mean per day; None likewise.
         n: what the value is a share or a mean of; None for a count.
+        n_before: the same of the seven days before.
     """
 
     key: str
     value: float | None
     before: float | None
     n: int | None = None
+    n_before: int | None = None
 
     @property
     def change(self) -> float | None:
@@ -37,6 +39,24 @@ class Figure:
         if self.value is None or not self.before:
             return None
         return self.value / self.before - 1
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether the change is more than chance makes of numbers this small: 3 standard errors.
+
+        Counts are taken as Poisson, shares as binomial; a mean of 1 to 5 has at most variance 4.
+        """
+        if self.value is None or self.before is None:
+            return False
+        if self.n is None:
+            variance = self.value + self.before / DAYS_BEFORE
+        elif not self.n_before or not self.n:
+            return False
+        else:
+            pooled = (self.value * self.n + self.before * self.n_before) / (self.n + self.n_before)
+            spread = 4.0 if pooled > 1 else pooled * (1 - pooled)
+            variance = spread * (1 / self.n + 1 / self.n_before)
+        return abs(self.value - self.before) > 3 * variance**0.5
 
 
 @dataclass(frozen=True)
@@ -166,5 +186,6 @@ def _figures(
             today[numerator] / n if n else None,
             before[numerator] / n_before if n_before else None,
             n,
+            n_before,
         )
     return figures
