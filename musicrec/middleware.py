@@ -83,6 +83,8 @@ class DatabaseAway:
             content_type="application/problem+json",
             headers={"Retry-After": str(self.RETRY_AFTER), "Cache-Control": "no-store"},
         )
+
+
 def time_requests(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:

@@ -186,6 +186,7 @@ _TIME_OF = {_LEDGER: "created_at", _FEEDBACK: "received_at"}
 _WORSE_WHEN_HIGHER = {"skip-rate", "fallback-rate"}
 _WITHOUT_DIRECTION = {"experiment-coverage"}
 
+
 def _page(found: Overview, request: Request) -> dict[str, Any]:
     today = found.activity
     return {

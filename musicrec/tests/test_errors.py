@@ -20,8 +20,8 @@ def test_an_unknown_address_is_answered_in_the_callers_form(client, accept, kind
 def test_a_fault_of_ours_is_answered_in_the_callers_form_and_tells_nothing(client, accept, kind):
     client.raise_request_exception = False
     # A fault that no input should bring about has to be planted.
-    with mock.patch("recommendations.views.home.JsonResponse", side_effect=KeyError("a secret")):
-        response = client.get("/livez", headers={"accept": accept})
+    with mock.patch("recommendations.views.home._cached_status", side_effect=KeyError("a secret")):
+        response = client.get("/", headers={"accept": accept})
     assert response.status_code == 500
     assert response.headers["content-type"].startswith(kind)
     assert "secret" not in response.content.decode()

@@ -33,7 +33,9 @@ def _short(value: object) -> str:
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
     """Reads of the log."""
 
-    def matching(self, *, actor: str = "", source: str = "", act: str = "", words: str = "") -> Self:
+    def matching(
+        self, *, actor: str = "", source: str = "", act: str = "", words: str = ""
+    ) -> Self:
         """Return the entries of an actor, a source, an act, with these words about what."""
         entries = self
         if actor:

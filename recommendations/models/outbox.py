@@ -39,7 +39,9 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         """Return how far effects lag behind; one query over the open ones."""
         is_dead = Q(attempts__gte=OutboxEvent.MAX_ATTEMPTS)
         row = self.open().aggregate(
-            n=Count("pk"), dead=Count("pk", filter=is_dead), oldest=Min("created_at", filter=~is_dead)
+            n=Count("pk"),
+            dead=Count("pk", filter=is_dead),
+            oldest=Min("created_at", filter=~is_dead),
         )
         oldest = (at - row["oldest"]).total_seconds() if row["oldest"] else 0.0
         return Backlog(row["n"], row["dead"], max(oldest, 0.0))

@@ -170,13 +170,9 @@ _COUNTS = {
 }
 
 
-def _figures(
-    today: dict[str, int], before: dict[str, int], days_before: int
-) -> dict[str, Figure]:
+def _figures(today: dict[str, int], before: dict[str, int], days_before: int) -> dict[str, Figure]:
     figures = {
-        key: Figure(
-            key, today[column], before[column] / days_before if days_before else None
-        )
+        key: Figure(key, today[column], before[column] / days_before if days_before else None)
         for key, column in _COUNTS.items()
     }
     for key, (numerator, denominators) in _RATIOS.items():

@@ -37,9 +37,7 @@ DEFINITIONS: dict[str, Definition] = {
         "their first act of the day, so that slots add up to a day.",
         _SLOTS,
     ),
-    "slates": Definition(
-        "Lists", "Slates answered, a ledger row each; by created_at.", _SLOTS
-    ),
+    "slates": Definition("Lists", "Slates answered, a ledger row each; by created_at.", _SLOTS),
     "responses": Definition(
         "Responses", "Rows of feedback of every kind, by the time they were received.", _SLOTS
     ),
@@ -93,9 +91,7 @@ DEFINITIONS: dict[str, Definition] = {
     "error-rate": Definition(
         "Error rate", "Answers with status 500 or above, over answers.", _TIMES
     ),
-    "refused": Definition(
-        "Refused", "Answers 429 (too many) and 503 (overloaded).", _TIMES
-    ),
+    "refused": Definition("Refused", "Answers 429 (too many) and 503 (overloaded).", _TIMES),
     "freshness": Definition(
         "Freshness",
         "Measured each minute: a listener made for it asks for a list, likes its first track and "

@@ -20,7 +20,11 @@ class Serving:
 
     def age_days(self, *, at: datetime) -> float | None:
         """Return how long ago the serving version was trained."""
-        return None if self.version is None else (at - self.version.created_at).total_seconds() / 86_400
+        return (
+            None
+            if self.version is None
+            else (at - self.version.created_at).total_seconds() / 86_400
+        )
 
 
 def serving() -> Serving:
@@ -28,7 +32,11 @@ def serving() -> Serving:
     state = ServingState.objects.select_related(
         "model_version__run", "previous_version__run"
     ).first()
-    return Serving(None, None) if state is None else Serving(state.model_version, state.previous_version)
+    return (
+        Serving(None, None)
+        if state is None
+        else Serving(state.model_version, state.previous_version)
+    )
 
 
 def versions(limit: int = 20) -> QuerySet[ModelVersion]:

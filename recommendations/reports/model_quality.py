@@ -111,8 +111,17 @@ def _unit_square(
         '<path class="grid" d="M{} {}H{}"/><text x="{}" y="{}" text-anchor="end">{}</text>'
         '<text x="{}" y="{}" text-anchor="middle">{}</text>',
         (
-            (x(0), y(tick), x(1), _LEFT - 6, float(y(tick)) + 4, words, x(tick),
-             float(y(0)) + 16, words)
+            (
+                x(0),
+                y(tick),
+                x(1),
+                _LEFT - 6,
+                float(y(tick)) + 4,
+                words,
+                x(tick),
+                float(y(0)) + 16,
+                words,
+            )
             for tick, words in ((0.0, "0"), (0.5, "50 %"), (1.0, "100 %"))
         ),
     )
@@ -129,9 +138,16 @@ def _unit_square(
         _TOP + _SIZE * 0.62 + _BOTTOM,
         title,
         grid,
-        x(0), y(0), x(1), y(1),
+        x(0),
+        y(0),
+        x(1),
+        y(1),
         " ".join(f"{x(a)},{y(b)}" for a, b in points),
         marks,
-        x(0.5), float(y(0)) + 31, x_title,
-        _LEFT + 4, _TOP + 10, y_title,
+        x(0.5),
+        float(y(0)) + 31,
+        x_title,
+        _LEFT + 4,
+        _TOP + 10,
+        y_title,
     )

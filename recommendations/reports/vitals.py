@@ -50,7 +50,9 @@ def vitals(
         dead_letters=backlog.n_dead,
         has_model=serving.version is not None,
         model_age_days=serving.age_days(at=at),
-        training_failed=newest_run.error.splitlines()[0][:200] if failed and newest_run.error else "",
+        training_failed=newest_run.error.splitlines()[0][:200]
+        if failed and newest_run.error
+        else "",
         requests=traffic.recent.n,
         errors=traffic.recent.n_errors,
         recommend_requests=traffic.recent_lists.n,

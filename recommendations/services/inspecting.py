@@ -119,7 +119,9 @@ def wishes_of(slate: Recommendation) -> Wishes:
     for name, value in slate.context.items():
         if name in known and name != "n":
             kind = kinds.get(name)
-            given[name] = kind(value) if kind else tuple(value) if isinstance(value, list) else value
+            given[name] = (
+                kind(value) if kind else tuple(value) if isinstance(value, list) else value
+            )
     return Wishes(n=max(len(slate.tracks), 1), **given)
 
 
@@ -196,7 +198,13 @@ def _ranking(
     title: str, strategy: str, scene: Scene, taste: Taste, wishes: Wishes, slate: Recommendation
 ) -> Ranking:
     return _list(
-        title, strategy, scene, taste, wishes, at=slate.created_at, seed=slate.id.int,
+        title,
+        strategy,
+        scene,
+        taste,
+        wishes,
+        at=slate.created_at,
+        seed=slate.id.int,
         beside=slate.tracks,
     )
 
@@ -314,8 +322,5 @@ def summary_of(taste: Taste, stage: Stage) -> TasteSummary:
             (name, value / total)
             for name, value in sorted(genres.items(), key=lambda item: (-item[1], item[0]))[:TOP]
         ],
-        artists=[
-            (name, len(values), float(np.mean(values))) for name, values in by_liking[:TOP]
-        ],
+        artists=[(name, len(values), float(np.mean(values))) for name, values in by_liking[:TOP]],
     )
-

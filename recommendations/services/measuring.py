@@ -110,9 +110,7 @@ def probe_freshness(at: datetime) -> Figures:
         listener = Listener.objects.create(is_simulated=True, created_at=at)
         listener.preferences = Preferences.objects.create(listener=listener, genres=genres)
         wishes, strategy = Wishes(n=10), "hybrid_ensemble"
-        before = recommend(
-            listener=listener, wishes=wishes, at=at, strategy=strategy, record=False
-        )
+        before = recommend(listener=listener, wishes=wishes, at=at, strategy=strategy, record=False)
         if not before.items:
             transaction.set_rollback(True)
             return {"milliseconds": None, "changed": None, "missing": "There is no track to show."}
@@ -235,5 +233,3 @@ def latency_of_a_day(at: datetime) -> Figures:
             for quarter, counts in sorted(quarters.items())
         ]
     }
-
-

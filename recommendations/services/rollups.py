@@ -76,9 +76,7 @@ _SHOWN = """
 """
 
 
-def count_days(
-    *, at: datetime, budget_seconds: float = 45.0, again: bool = False
-) -> list[date]:
+def count_days(*, at: datetime, budget_seconds: float = 45.0, again: bool = False) -> list[date]:
     """Count the days that are not settled, oldest first and today last; return which.
 
     Stops when the time is up; the next call goes on.  Two at a time would count the same: the
@@ -165,5 +163,3 @@ def _forget(at: datetime) -> None:
     """Drop what is older than any page looks back."""
     before = at.astimezone(UTC).date() - timedelta(days=COUNTED_DAYS)
     TrackShown.objects.filter(day__lt=before).delete()
-
-

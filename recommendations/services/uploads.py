@@ -178,4 +178,3 @@ def _sample(content: bytes, name: str) -> list[list[str]]:
                 break
             rows.append([cell[:120].replace("\x00", "␀") for cell in cells[:12]])
     return rows
-

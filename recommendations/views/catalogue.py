@@ -17,9 +17,9 @@ from rest_framework.views import APIView
 
 from musicrec.paging import MAX_LIMIT, KeysetPages
 from recommendations.core.arrays import top_k
-from recommendations.core.search_text import normalize
 from recommendations.models import Artist, Genre, Track
 from recommendations.models.search import best_matches
+from recommendations.models.search_text import normalize
 from recommendations.serializers import (
     ArtistDetailSerializer,
     ArtistPageSerializer,

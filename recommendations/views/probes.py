@@ -73,6 +73,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
 
+def forget() -> None:
+    """Look for missing migrations anew at the next call."""
+    global _migrated_until
+    _migrated_until = 0.0
+
+
 def _missing_migrations() -> int:
     global _migrated_until
     if time.monotonic() < _migrated_until:

@@ -87,9 +87,7 @@ def _tracks(show: str, q: str, since: Any) -> QuerySet[Track]:
     elif show == "hidden":
         tracks = tracks.filter(Q(is_active=False) | Q(artist__is_active=False))
     if q:
-        tracks = tracks.filter(
-            Q(name__icontains=q) | Q(artist__name__icontains=q) | Q(track_id=q)
-        )
+        tracks = tracks.filter(Q(name__icontains=q) | Q(artist__name__icontains=q) | Q(track_id=q))
     return tracks
 
 

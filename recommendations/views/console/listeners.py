@@ -43,8 +43,11 @@ class ListenersView(ConsolePage):
         )
         return self.render(
             "console/listeners.html",
-            {"q": key, "found": find_listeners(key, limit=SHOWN) if key else None,
-             "latest": latest},
+            {
+                "q": key,
+                "found": find_listeners(key, limit=SHOWN) if key else None,
+                "latest": latest,
+            },
         )
 
 
@@ -138,5 +141,3 @@ class SlateView(ConsolePage):
             except RuleViolation as error:
                 context["problem"] = str(error)
         return self.render("console/slate.html", context)
-
-
