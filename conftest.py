@@ -12,9 +12,11 @@ def nothing_remembered():
     from bandits import live
     from recommendations.services.request_times import request_times
     from recommendations.serving import state
+    from recommendations.views import probes
 
     request_times.forget()
     state.forget()
+    probes.forget()
     live.forget()
 
 
