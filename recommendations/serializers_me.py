@@ -201,3 +201,158 @@ class HideSerializer(serializers.Serializer):
                 {"track_id": "Give either a track_id or an artist_id."}
             )
         return attrs
+
+
+class GenreShareSerializer(serializers.Serializer):
+    """A genre's part of something."""
+
+    genre = serializers.CharField()
+    share = serializers.FloatField(help_text="0 to 1")
+
+
+class CountedGenreSerializer(GenreShareSerializer):
+    """A genre's part, and how many responses it had."""
+
+    n = serializers.IntegerField()
+
+
+class LikedArtistSerializer(serializers.Serializer):
+    """An artist whom the listener responded to."""
+
+    artist_id = serializers.IntegerField()
+    artist = serializers.CharField()
+    n = serializers.IntegerField()
+    mean_preference = serializers.FloatField(help_text="0 to 1")
+
+
+class FeatureSerializer(serializers.Serializer):
+    """An audio feature of what the listener likes, beside the whole catalogue."""
+
+    mean = serializers.FloatField(allow_null=True)
+    catalogue_mean = serializers.FloatField(allow_null=True)
+
+
+class GenresThenSerializer(serializers.Serializer):
+    """The largest genres of a month."""
+
+    at = serializers.DateTimeField()
+    genres = GenreShareSerializer(many=True)
+
+
+class TasteSerializer(serializers.Serializer):
+    """What the listener likes."""
+
+    n_feedback = serializers.IntegerField()
+    mean_preference = serializers.FloatField(allow_null=True)
+    genres = CountedGenreSerializer(many=True)
+    artists = LikedArtistSerializer(many=True)
+    audio = serializers.DictField(child=FeatureSerializer())
+    changed = GenresThenSerializer(many=True)
+
+
+class PeriodSerializer(serializers.Serializer):
+    """How far back statistics go."""
+
+    period = serializers.ChoiceField(choices=["4w", "6m", "1y", "all"], default="4w")
+
+
+class ArtistPlaysSerializer(serializers.Serializer):
+    """How often an artist was heard."""
+
+    artist_id = serializers.IntegerField()
+    artist = serializers.CharField()
+    plays = serializers.IntegerField()
+
+
+class TrackPlaysSerializer(TrackBriefSerializer):
+    """A track, and how often it was heard."""
+
+    plays = serializers.IntegerField()
+
+    class Meta(TrackBriefSerializer.Meta):
+        fields = (*TrackBriefSerializer.Meta.fields, "plays")
+
+    def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
+        """Return the track with the count beside its own fields."""
+        return {**TrackBriefSerializer(instance["track"]).data, "plays": instance["plays"]}
+
+
+class MomentSerializer(serializers.Serializer):
+    """What was heard in a day, a week or a month."""
+
+    at = serializers.DateTimeField()
+    valence = serializers.FloatField(allow_null=True)
+    energy = serializers.FloatField(allow_null=True)
+    n = serializers.IntegerField()
+
+
+class DecadeSerializer(serializers.Serializer):
+    """How much was heard of a decade."""
+
+    decade = serializers.IntegerField()
+    n = serializers.IntegerField()
+
+
+class StrategySerializer(serializers.Serializer):
+    """How a way of recommending fared with the listener."""
+
+    strategy = serializers.CharField()
+    slates = serializers.IntegerField()
+    responses = serializers.IntegerField()
+    mean_preference = serializers.FloatField(allow_null=True)
+
+
+class ChangeSerializer(serializers.Serializer):
+    """How a list changed after a response."""
+
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    track = TrackBriefSerializer()
+    entered = TrackBriefSerializer(many=True)
+    left = TrackBriefSerializer(many=True)
+
+
+class StatisticsSerializer(serializers.Serializer):
+    """What the listener listened to."""
+
+    period = serializers.CharField()
+    n = serializers.IntegerField(help_text="tracks heard: played, liked, saved or rated")
+    top_artists = ArtistPlaysSerializer(many=True)
+    top_tracks = TrackPlaysSerializer(many=True)
+    top_genres = GenreShareSerializer(many=True)
+    week_hours = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        help_text="7 days from Monday, 24 hours each, in the listener's time zone",
+    )
+    over_time = MomentSerializer(many=True)
+    era = DecadeSerializer(many=True)
+    strategies = StrategySerializer(many=True)
+    recommendations_changed = ChangeSerializer(many=True)
+
+
+class LibraryQuerySerializer(serializers.Serializer):
+    """Which part of the library."""
+
+    state = serializers.ChoiceField(choices=["saved", "liked", "rated", "hidden"])
+
+
+class LibraryRowSerializer(serializers.Serializer):
+    """A track of the library, and how it came there."""
+
+    track = TrackBriefSerializer(allow_null=True)
+    artist = ArtistNameSerializer(allow_null=True, required=False)
+    state = serializers.CharField()
+    rating = serializers.IntegerField(allow_null=True)
+    at = serializers.DateTimeField()
+    event_id = serializers.CharField(allow_null=True)
+
+    def to_representation(self, row: Feedback | Hidden) -> dict[str, Any]:
+        """Return a response, or what is hidden, in the one form."""
+        if isinstance(row, Hidden):
+            said = row.feedback.event_id if row.feedback else None
+            facts = {"artist": row.artist, "rating": None, "at": row.created_at, "event_id": said}
+        else:
+            facts = {"rating": row.rating, "at": row.occurred_at, "event_id": row.event_id}
+        return super().to_representation(
+            {"artist": None, "track": row.track, "state": self.context["state"], **facts}
+        )

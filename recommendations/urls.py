@@ -31,6 +31,9 @@ urlpatterns = [
     path("me", me.MeView.as_view(), name="api-me"),
     path("me/state", me.StateView.as_view(), name="api-me-state"),
     path("me/history", me.HistoryView.as_view(), name="api-me-history"),
+    path("me/library", me.LibraryView.as_view(), name="api-me-library"),
+    path("me/taste", me.TasteView.as_view(), name="api-me-taste"),
+    path("me/statistics", me.StatisticsView.as_view(), name="api-me-statistics"),
     path("me/hidden", me.HiddenListView.as_view(), name="api-me-hidden"),
     path("me/hidden/<int:pk>", me.HiddenDetailView.as_view(), name="api-me-hidden-detail"),
 ]

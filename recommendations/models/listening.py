@@ -1,15 +1,18 @@
 """What listeners do, and what is known of them because of it."""
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import Avg, Count, F, Q, Sum
 from django.utils import timezone
 
 from accounts.models import Listener
 from recommendations.models.catalogue import Artist, Track
+
+HEARD_KINDS = ("play", "like", "save", "rating")
+"""Responses that nobody gives without having listened."""
 
 
 class PlayCount(models.Model):
@@ -48,6 +51,45 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
     def of_listeners(self) -> Self:
         """Return what belongs to somebody; of who was erased the rows stay, and are nobody's."""
         return self.filter(listener__isnull=False)
+
+    def heard(self) -> Self:
+        """Return responses that show that a track was listened to."""
+        return self.filter(kind__in=[Feedback.Kind(kind) for kind in HEARD_KINDS])
+
+    def latest_of_each_track(self) -> Self:
+        """Return of several responses to one track the one that happened last."""
+        latest = self.order_by("track_id", "-occurred_at", "-pk").distinct("track_id")
+        return self.model.objects.filter(pk__in=latest.values("pk"))
+
+    def library(self, state: str) -> Self:
+        """Return the response that made each track saved, liked or rated.
+
+        Only what stands counts, and of what contradicts itself the later: who disliked a track
+        after liking it does not like it.
+        """
+        kinds = {"saved": ["save"], "liked": ["like", "dislike"], "rated": ["rating"]}[state]
+        return self.standing().filter(kind__in=kinds).latest_of_each_track().filter(kind=kinds[0])
+
+    def by_artist(self) -> models.QuerySet["Feedback", dict[str, Any]]:
+        """Count per artist, with the mean preference; most preferred first."""
+        return (
+            self.values(artist_id=F("track__artist_id"), artist=F("track__artist__name"))
+            .annotate(n=Count("pk"), mean_preference=Avg("preference"), weight=Sum("preference"))
+            .order_by("-weight", "artist_id")
+            .values("artist_id", "artist", "n", "mean_preference")
+        )
+
+    def by_genre(
+        self, *, per: models.Expression | None = None
+    ) -> models.QuerySet["Feedback", dict[str, Any]]:
+        """Sum preferences per genre, and per moment `per` as ``at``; most preferred first."""
+        groups = {"genre": F("track__genres__name")} | ({"at": per} if per is not None else {})
+        return (
+            self.filter(track__genres__isnull=False)
+            .values(**groups)
+            .annotate(n=Count("pk"), weight=Sum("preference"))
+            .order_by("-weight", "genre")
+        )
 
     def matching(
         self,
@@ -168,7 +210,9 @@ class HiddenQuerySet(models.QuerySet["Hidden"]):
 
     def with_subject(self) -> Self:
         """Load the track or artist of each row, in the same query."""
-        return self.select_related("track__artist", "artist").prefetch_related("track__genres")
+        return self.select_related("track__artist", "artist", "feedback").prefetch_related(
+            "track__genres"
+        )
 
 
 class Hidden(models.Model):

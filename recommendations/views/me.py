@@ -19,16 +19,23 @@ from accounts.models import Listener
 from accounts.services import update_profile
 from musicrec.paging import Pages
 from recommendations.models import Artist, Feedback, Hidden, Track
+from recommendations.reports.listening import statistics_report, taste_report
 from recommendations.serializers_me import (
     HiddenSerializer,
     HideSerializer,
     HistoryQuerySerializer,
+    LibraryQuerySerializer,
+    LibraryRowSerializer,
     MeSerializer,
+    PeriodSerializer,
     ProfileSerializer,
     ResponseSerializer,
     StateSerializer,
+    StatisticsSerializer,
+    TasteSerializer,
 )
 from recommendations.services import hiding, undo
+from recommendations.serving import state
 from recommendations.tasks import nudge_on_commit
 
 
@@ -177,3 +184,61 @@ class HiddenDetailView(APIView):
         if undo.show_again(hidden, at=timezone.now()):
             nudge_on_commit()
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TasteView(APIView):
+    """What the listener likes."""
+
+    @extend_schema(responses={200: TasteSerializer})
+    def get(self, request: Request) -> Response:
+        """Answer genres, artists and audio features of what the listener likes, and the past's."""
+        content = state.current().catalogue.content
+        return Response(TasteSerializer(taste_report(caller(request), content)).data)
+
+
+class StatisticsView(APIView):
+    """What the listener listened to."""
+
+    @extend_schema(parameters=[PeriodSerializer], responses={200: StatisticsSerializer})
+    def get(self, request: Request) -> Response:
+        """Answer what was heard when, and how the recommendations did."""
+        query = PeriodSerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        report = statistics_report(
+            caller(request), period=query.validated_data["period"], at=timezone.now()
+        )
+        return Response(StatisticsSerializer(report).data)
+
+
+class LibraryView(generics.ListAPIView):
+    """What the listener keeps."""
+
+    serializer_class = LibraryRowSerializer
+    pagination_class = Pages
+
+    @property
+    def ordering(self) -> tuple[str, ...]:
+        """The newest first."""
+        moment = "-created_at" if self.state == "hidden" else "-occurred_at"
+        return (moment, "-pk")
+
+    def get_serializer_context(self) -> dict[str, object]:
+        """Tell the serializer which part of the library it is."""
+        return {**super().get_serializer_context(), "state": getattr(self, "state", "saved")}
+
+    def get_queryset(self) -> QuerySet[Feedback] | QuerySet[Hidden]:
+        """Return that part of the library."""
+        if getattr(self, "swagger_fake_view", False):
+            return Feedback.objects.none()
+        query = LibraryQuerySerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        self.state = query.validated_data["state"]
+        listener = caller(self.request)
+        if self.state == "hidden":
+            return Hidden.objects.by(listener).in_force(at=timezone.now()).with_subject()
+        return Feedback.objects.by(listener).library(self.state).with_track()
+
+    @extend_schema(parameters=[LibraryQuerySerializer])
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        """Answer a page of tracks that are saved, liked, rated or hidden, the newest first."""
+        return super().get(request, *args, **kwargs)
