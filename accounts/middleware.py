@@ -6,7 +6,7 @@ from datetime import datetime
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 
 from accounts.second_factor import has_authenticator, needs_second_factor, showed_second_factor
+from musicrec.exceptions import problem_response
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -66,8 +67,7 @@ def ask_staff_for_second_factor(get_response: GetResponse) -> GetResponse:
         if not user.is_authenticated or not user.is_staff or showed_second_factor(request):
             return get_response(request)
         if "text/html" not in request.headers.get("accept", ""):
-            body = {"code": "second_factor_required", "detail": "Show a second factor first."}
-            return JsonResponse(body, status=403)
+            return problem_response(403, "second_factor_required", "Show a second factor first.")
         page = reverse("mfa_reauthenticate" if has_authenticator(user) else "mfa_activate_totp")
         return redirect(f"{page}?{urlencode({'next': request.get_full_path()})}")
 

@@ -15,8 +15,11 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.service_accounts import ServiceAccount, ServiceKey
 from accounts.vocabulary import Mood
 from musicrec.prepared import Parameter, PreparedRow
+
+__all__ = ["ApiToken", "Listener", "Preferences", "ServiceAccount", "ServiceKey", "User"]
 
 MAX_EMAIL = 254
 """Characters of an email, as Django's field has it."""
@@ -62,6 +65,10 @@ class User(AbstractUser):
 class ListenerQuerySet(models.QuerySet["Listener"]):
     """Reads of listeners."""
 
+    def of_service(self, service: ServiceAccount) -> Self:
+        """Return the listeners that a service brought along."""
+        return self.filter(service=service)
+
     def known_as(self, key: str) -> Self:
         """Return the listener with this external id, or else with this UUID."""
         query = models.Q(external_id=key)
@@ -81,7 +88,16 @@ class Listener(models.Model):
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE
     )
-    external_id = models.CharField(max_length=128, null=True, blank=True, unique=True)
+    external_id = models.CharField(  # noqa: DJ001 (unique where there is one)
+        max_length=128, null=True, blank=True
+    )
+    service = models.ForeignKey(
+        ServiceAccount,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        help_text="whose listener it is, and who alone may name it by `external_id`",
+    )
     country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2")
     time_zone = models.CharField(max_length=64, blank=True, help_text="IANA name")
     music_service = models.CharField(
@@ -94,6 +110,16 @@ class Listener(models.Model):
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     objects = ListenerQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["external_id", "service"],
+                condition=models.Q(external_id__isnull=False),
+                nulls_distinct=False,
+                name="listener_once_per_service",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.key

@@ -12,3 +12,14 @@ class TokenScheme(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """Return the OpenAPI object."""
         return {"type": "http", "scheme": "bearer"}
+
+
+class ServiceScheme(OpenApiAuthenticationExtension):
+    """Keys of services."""
+
+    target_class = "accounts.service_authentication.ServiceAuthentication"
+    name = "service"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        """Return the OpenAPI object."""
+        return {"type": "http", "scheme": "bearer", "description": "a service's key, ms_..."}

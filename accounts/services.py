@@ -10,7 +10,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from accounts.models import ApiToken, Listener, Preferences, User
+from accounts.models import ApiToken, Listener, Preferences, ServiceAccount, ServiceKey, User
 from musicrec.exceptions import RuleViolation
 
 MAX_TOKENS = 100
@@ -143,3 +143,29 @@ def listener_of(user: User) -> Listener:
     except Listener.DoesNotExist:
         listener, _ = Listener.objects.get_or_create(user=user)
         return listener
+
+
+def issue_service_key(
+    *,
+    service: ServiceAccount,
+    scopes: Sequence[str],
+    at: datetime,
+    name: str = "",
+    expires_at: datetime | None = None,
+) -> tuple[ServiceKey, str]:
+    """Create a key for a service; return it with its secret, which cannot be read again."""
+    secret = ServiceKey.new_secret()
+    key = ServiceKey.objects.create(
+        service=service,
+        name=name,
+        digest=ServiceKey.digest_of(secret),
+        scopes=sorted(set(scopes)),
+        created_at=at,
+        expires_at=expires_at,
+    )
+    return key, secret
+
+
+def revoke_service_key(*, key: ServiceKey, at: datetime) -> bool:
+    """End a key at once; return whether it was in force."""
+    return bool(ServiceKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=at))

@@ -33,6 +33,7 @@ from accounts.serializers import (
     SessionSerializer,
     TokenSerializer,
 )
+from accounts.service_accounts import Scope
 from musicrec.limits import counts
 
 
@@ -109,6 +110,8 @@ class TokenView(APIView):
 
 class PreferencesView(APIView):
     """What a listener says they like."""
+
+    service_scope = Scope.WRITE
 
     @extend_schema(request=PreferencesSerializer, responses={200: PreferencesSerializer})
     def post(self, request: Request) -> Response:

@@ -7,12 +7,12 @@ from django.contrib.auth.views import redirect_to_login
 from django.utils import timezone
 from django.utils.timesince import timesince
 from drf_spectacular.utils import extend_schema
-from rest_framework.permissions import IsAdminUser
 from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.permissions import StaffOrAnalytics
 from bandits import charts, reports
 from bandits.models import Bandit
 from bandits.serializers import BanditsSerializer
@@ -21,7 +21,7 @@ from bandits.serializers import BanditsSerializer
 class ContextualBanditsView(APIView):
     """Arms with what they earned, what is believed of them, and what others would have earned."""
 
-    permission_classes = [IsAdminUser]
+    permission_classes = [StaffOrAnalytics]
     renderer_classes = [JSONRenderer, TemplateHTMLRenderer]
     template_name = "bandits/contextual_bandits.html"
 

@@ -8,12 +8,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.permissions import IsAdminUser
 from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.permissions import StaffOrAnalytics
 from experiments import pages, reports
 from experiments.analysis import Options
 from experiments.core.intervals import Method
@@ -25,7 +25,7 @@ from experiments.serializers import OptionsSerializer, report_data
 class ExperimentsView(APIView):
     """Experiments with badges; of each, exposures, results, trend, health and verdict."""
 
-    permission_classes = [IsAdminUser]
+    permission_classes = [StaffOrAnalytics]
     renderer_classes = [JSONRenderer, TemplateHTMLRenderer, CSVRenderer]
 
     @extend_schema(parameters=[OptionsSerializer], responses={200: OpenApiTypes.OBJECT})

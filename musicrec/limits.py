@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import redis
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -32,6 +36,36 @@ return n
 """
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What is left to a caller, after a call.
+
+    Attributes:
+        name: of the limit.
+        limit: calls in a window.
+        used: calls in this window, this one included.
+        seconds: until the next window, above 0.
+    """
+
+    name: str
+    limit: int
+    used: int
+    seconds: int
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call was within the limit."""
+        return self.used <= self.limit
+
+    def headers(self) -> dict[str, str]:
+        """Return it as the IETF draft "RateLimit header fields for HTTP" (10) writes it."""
+        left = max(0, self.limit - self.used)
+        return {
+            "RateLimit-Policy": f'"{self.name}";q={self.limit};w={WINDOW}',
+            "RateLimit": f'"{self.name}";r={left};t={self.seconds}',
+        }
+
+
 class Counts:
     """Counts calls in windows of a minute."""
 
@@ -46,17 +80,23 @@ class Counts:
 
     def add(self, key: str, *, limit: int) -> bool:
         """Count one call and return whether it is within the limit."""
-        window = int(time.time()) // WINDOW
+        return self.take(key, limit=limit).allowed
+
+    def take(self, key: str, *, limit: int, name: str = "default") -> Allowance:
+        """Count one call and return what is left; the limit is the local one without Redis."""
+        now = time.time()
+        window, seconds = int(now) // WINDOW, math.ceil(WINDOW - now % WINDOW)
         if time.monotonic() >= self._ask_again:
             try:
-                return int(self._script(keys=[f"limit:{key}:{window}"], args=[WINDOW])) <= limit
+                used = int(self._script(keys=[f"limit:{key}:{window}"], args=[WINDOW]))
+                return Allowance(name, limit, used, seconds)
             except redis.RedisError:
                 self._ask_again = time.monotonic() + RETRY_REDIS
         if window != self._local_window:
             self._local_window = window
             self._local.clear()
         self._local[key] += 1
-        return self._local[key] <= max(1, int(limit * LOCAL_SHARE))
+        return Allowance(name, max(1, int(limit * LOCAL_SHARE)), self._local[key], seconds)
 
 
 _counts: Counts | None = None
@@ -71,9 +111,10 @@ def counts() -> Counts:
 
 
 class PerCaller(BaseThrottle):
-    """Limits a view per listener, or per address for somebody who is not logged in.
+    """Limits a view per listener, per service, or per address for somebody not logged in.
 
-    A view names its limit by ``throttle_scope``, one of `settings.RATE_LIMITS`.
+    A view names its limit by ``throttle_scope``, one of `settings.RATE_LIMITS`; a service, which
+    speaks for many, has a limit of its own.  `tell_what_is_left` puts it into the answer's headers.
     """
 
     def allow_request(self, request: Request, view: APIView) -> bool:
@@ -81,10 +122,30 @@ class PerCaller(BaseThrottle):
         scope = getattr(view, "throttle_scope", "default")
         user = getattr(request.user, "pk", None)
         caller = f"user:{user}" if user else f"address:{self.get_ident(request)}"
+        if service := getattr(request.user, "rate_key", None):
+            scope, caller = "services", service
         # Addresses are personal data: only a digest is kept, for a minute.
-        name = hashlib.sha256(f"{scope}:{caller}".encode()).hexdigest()[:32]
-        return counts().add(name, limit=settings.RATE_LIMITS[scope])
+        key = hashlib.sha256(f"{scope}:{caller}".encode()).hexdigest()[:32]
+        self._taken = counts().take(key, limit=settings.RATE_LIMITS[scope], name=scope)
+        request._request.rate_allowance = self._taken  # type: ignore[attr-defined]
+        return self._taken.allowed
 
     def wait(self) -> float:
         """Return the seconds until the next window."""
-        return WINDOW - time.time() % WINDOW
+        return self._taken.seconds
+
+
+def tell_what_is_left(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Write what is left of the caller's limit into the headers of each answer."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        taken = getattr(request, "rate_allowance", None)
+        if taken is not None:
+            for name, value in taken.headers().items():
+                response.headers[name] = value
+        return response
+
+    return middleware

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import resolve
 from django.utils import timezone
 
 from recommendations.services.request_times import request_times
+
+from musicrec.exceptions import problem_response
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ def answer_probes(
             try:
                 return resolve(request.path_info).func(request)
             except Http404:
-                return JsonResponse({"detail": "There is nothing at this address."}, status=404)
+                return problem_response(404, "not_found", "There is nothing at this address.")
         return get_response(request)
 
     return middleware
@@ -70,17 +72,10 @@ class DatabaseAway:
 
     def _answer(self, error: Exception) -> HttpResponse:
         logger.error("the database does not answer: %s", str(error).splitlines()[0])
-        body = {
-            "type": "about:blank",
-            "title": "Service Unavailable",
-            "status": 503,
-            "detail": "The database does not answer. Nothing was changed; please try again.",
-            "code": "database_away",
-        }
-        return JsonResponse(
-            body,
-            status=503,
-            content_type="application/problem+json",
+        return problem_response(
+            503,
+            "database_away",
+            "The database does not answer. Nothing was changed; please try again.",
             headers={"Retry-After": str(self.RETRY_AFTER), "Cache-Control": "no-store"},
         )
 

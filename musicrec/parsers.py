@@ -3,12 +3,16 @@
 import json
 import math
 import re
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from rest_framework.exceptions import ParseError
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
 MAX_BYTES = 1024 * 1024
+MAX_BULK_BYTES = 10 * MAX_BYTES
+MAX_LINES = 10_000
 MAX_DEPTH = 32
 MAX_DIGITS = 30
 
@@ -17,33 +21,90 @@ MAX_DIGITS = 30
 _TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
+class TooLarge(APIException):
+    """A body over its limit."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+    default_detail = "The body is too large."
+
+
 class BoundedJSONParser(JSONParser):
     """JSON of at most 1 MiB and 32 levels, without NaN, NUL or lone surrogates.
 
     Raises:
         ParseError: the body breaks a bound or is no JSON; answered with 400.
+        TooLarge: it is longer than `max_bytes`; answered with 413.
     """
+
+    max_bytes = MAX_BYTES
 
     def parse(self, stream, media_type=None, parser_context=None) -> Any:
         """Return the parsed body."""
-        body = stream.read(MAX_BYTES + 1)
-        if len(body) > MAX_BYTES:
-            raise ParseError(f"The body is larger than {MAX_BYTES} bytes.")
+        return parse_json(self.read(stream))
+
+    def read(self, stream) -> str:
+        """Return the body as text."""
+        body = stream.read(self.max_bytes + 1)
+        if len(body) > self.max_bytes:
+            raise TooLarge(f"The body is larger than {self.max_bytes} bytes.")
         try:
-            text = body.decode("utf-8")
+            return body.decode("utf-8")
         except UnicodeDecodeError as error:
             raise ParseError(
                 f"The body is not UTF-8: {error.reason} at byte {error.start}."
             ) from None
-        _check_depth(text)
-        try:
-            value = json.loads(
-                text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_refuse
-            )
-        except ValueError as error:
-            raise ParseError(f"The body is not JSON: {error}.") from None
+
+
+class BulkJSONParser(BoundedJSONParser):
+    """The same of at most 10 MiB, for bulk."""
+
+    max_bytes = MAX_BULK_BYTES
+
+
+class BulkJSONLinesParser(BulkJSONParser):
+    """JSON Lines: a value on each line. A line that is no JSON becomes a `BadLine`."""
+
+    media_type = "application/x-ndjson"
+
+    def parse(self, stream, media_type=None, parser_context=None) -> list[Any]:
+        """Return the value of each line that is not blank."""
+        lines = [line for line in self.read(stream).split("\n") if line.strip()]
+        if len(lines) > MAX_LINES:
+            raise ParseError(f"There are {len(lines)} lines, {MAX_LINES} are allowed.")
+        return [_parse_line(line) for line in lines]
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that could not be read, and why."""
+
+    reason: str
+
+
+def _parse_line(line: str) -> Any:
+    try:
+        return parse_json(line)
+    except ParseError as error:
+        return BadLine(str(error.detail))
+
+
+def parse_json(text: str) -> Any:
+    """Return the value that a text stands for.
+
+    Raises:
+        ParseError: it breaks a bound or is no JSON.
+    """
+    _check_depth(text)
+    try:
+        value = json.loads(
+            text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_refuse
+        )
+    except ValueError as error:
+        raise ParseError(f"The body is not JSON: {error}.") from None
+    if "\\u" in text:  # only an escape brings in what a decoded text cannot hold
         _check_text(value)
-        return value
+    return value
 
 
 def _check_depth(text: str) -> None:

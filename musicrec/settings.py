@@ -104,6 +104,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.headless",
     "allauth.usersessions",
+    "corsheaders",
     "django_celery_beat",
     "django_structlog",
     "drf_spectacular",
@@ -128,6 +129,8 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "musicrec.middleware.drop_cookies_with_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "musicrec.limits.tell_what_is_left",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -236,6 +239,12 @@ SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("DJANGO_BEHIND_PROXY", default=False) else None
 )
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_FAILURE_VIEW = "musicrec.exceptions.csrf_failure"
+# Other origins whose scripts may call the API, with tokens and never with a session's cookie.
+CORS_ALLOWED_ORIGINS = env.list("DJANGO_CORS_ORIGINS", default=[])
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key", "if-none-match")
+CORS_EXPOSE_HEADERS = ("etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 CONTENT_SECURITY_POLICY = {
@@ -259,10 +268,11 @@ DEFAULT_FROM_EMAIL = env.str("MUSICREC_MAIL_FROM", default="musicrec@localhost")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.service_authentication.ServiceAuthentication",
         "accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.MayCall"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["musicrec.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -280,8 +290,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# Requests a minute, by listener or else by address: (scope of a view, limit).
-RATE_LIMITS = {"default": 600, "accounts": 20}
+# Requests a minute by scope of a view, for each listener or else each address; a service, which
+# speaks for many listeners, has one limit for all of its calls.
+RATE_LIMITS = {"default": 600, "accounts": 20, "services": 6000}
 
 # -- Work queue --------------------------------------------------------------------------------
 

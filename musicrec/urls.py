@@ -28,5 +28,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler400 = "musicrec.exceptions.bad_request"
+handler403 = "musicrec.exceptions.permission_denied"
 handler404 = "musicrec.exceptions.page_not_found"
 handler500 = "musicrec.exceptions.server_error"

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from recommendations.views import catalogue, covers, home, listening, me, probes
+from recommendations.views import catalogue, covers, home, listening, me, probes, services
 
 urlpatterns = [
     path("", home.HomeView.as_view(), name="home"),
@@ -27,6 +27,10 @@ urlpatterns = [
     path("latest", catalogue.LatestView.as_view(), name="api-latest"),
     path("search", catalogue.SearchView.as_view(), name="api-search"),
     path("feedback", listening.FeedbackView.as_view(), name="api-feedback"),
+    path("feedback/bulk", services.BulkFeedbackView.as_view(), name="api-feedback-bulk"),
+    path("recommend/batch", services.BatchView.as_view(), name="api-recommend-batch"),
+    path("listeners", services.ListenersView.as_view(), name="api-listeners"),
+    path("listeners/<str:user_id>", services.ListenerView.as_view(), name="api-listener"),
     path("feedback/<path:event_id>", me.FeedbackDetailView.as_view(), name="api-feedback-detail"),
     path("me", me.MeView.as_view(), name="api-me"),
     path("me/state", me.StateView.as_view(), name="api-me-state"),

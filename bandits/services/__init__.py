@@ -10,7 +10,13 @@ from bandits.services.control import (
     set_status,
     unpin,
 )
-from bandits.services.deciding import Choice, choose, record_decision
+from bandits.services.deciding import (
+    Choice,
+    choose,
+    decision_of,
+    record_decision,
+    record_decisions,
+)
 from bandits.services.errors import BanditRuleViolation
 from bandits.services.learning import closed_form, fold, rebuild
 from bandits.services.reporting import take_snapshot
@@ -27,11 +33,13 @@ __all__ = [
     "choose",
     "closed_form",
     "credit",
+    "decision_of",
     "expire",
     "fold",
     "pin",
     "rebuild",
     "record_decision",
+    "record_decisions",
     "reset",
     "restore",
     "set_status",

@@ -125,8 +125,26 @@ def record_decision(
     Raises:
         IntegrityError: the request has its decision already.
     """
+    decision = decision_of(choice, listener=listener, at=at, served_arm=served_arm)
+    decision.save(force_insert=True)
+    return decision
+
+
+def record_decisions(decisions: Sequence[Decision]) -> None:
+    """Write the rows that `decision_of` made, in the caller's transaction; one query."""
+    Decision.objects.bulk_create(decisions)
+
+
+def decision_of(
+    choice: Choice,
+    *,
+    listener: Listener | None,
+    at: datetime,
+    served_arm: str | None = None,
+) -> Decision:
+    """Return the row that `record_decision` would write, not saved."""
     distribution = choice.distribution
-    return Decision.objects.create(
+    return Decision(
         request_id=choice.request_id,
         bandit=choice.bandit,
         bandit_version=choice.bandit.version,

@@ -4,10 +4,13 @@ from experiments.ledger import ListenerEvent
 from experiments.services.assignment import (
     Assignment,
     Route,
+    Served,
     assign,
     default_policy,
     record_exposure,
+    record_exposures,
     route,
+    routes,
 )
 from experiments.services.events import apply_events, prune_keys
 from experiments.services.lifecycle import (
@@ -29,6 +32,7 @@ __all__ = [
     "Assignment",
     "ListenerEvent",
     "Route",
+    "Served",
     "apply_events",
     "assign",
     "begin_phase",
@@ -42,8 +46,10 @@ __all__ = [
     "prune_keys",
     "recompute",
     "record_exposure",
+    "record_exposures",
     "roll_up",
     "route",
+    "routes",
     "settle_history",
     "ship",
     "start",

@@ -1,6 +1,6 @@
 """Assigning a listener, and recording that the variant was really served."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -71,6 +71,34 @@ def route(
         forced: variant key by experiment key; honoured for staff only.
     """
     known, sticky = definitions.current(listener.pk)
+    return _route(known, sticky, listener, attributes=attributes, at=at, forced=forced)
+
+
+def routes(
+    listeners: Mapping[int, tuple[Listener, Mapping[str, object]]], *, at: datetime
+) -> dict[int, Route]:
+    """Return what `route` would for many listeners, by primary key, in two queries.
+
+    Args:
+        listeners: each with its attributes, by primary key.
+        at: now.
+    """
+    known, sticky = definitions.current_of_many(list(listeners))
+    return {
+        pk: _route(known, sticky.get(pk, {}), listener, attributes=attributes, at=at)
+        for pk, (listener, attributes) in listeners.items()
+    }
+
+
+def _route(
+    known: Definitions,
+    sticky: Mapping[int, int],
+    listener: Listener,
+    *,
+    attributes: Mapping[str, object],
+    at: datetime,
+    forced: Mapping[str, str] | None = None,
+) -> Route:
     unit_id = str(listener.uuid)
     described = _describe(listener, attributes, at)
     if forced and not (listener.user_id and listener.user.is_staff):
@@ -117,7 +145,7 @@ def default_policy(listener: Listener | None = None) -> str:
 _EXPOSE = """
 INSERT INTO experiments_exposure AS e (phase_id, listener_id, variant_id, exposed_at, segment,
                                        served_policy, fallback, multiple, history_settled)
-VALUES (%s, %s, %s, %s, %s, %s, %s, false, false)
+VALUES {rows}
 ON CONFLICT (phase_id, listener_id) DO UPDATE SET multiple = true
 WHERE e.variant_id <> EXCLUDED.variant_id AND NOT e.multiple
 """
@@ -136,21 +164,43 @@ def record_exposure(
     Call it in the transaction that writes the slate.  At most one query, none for a listener who
     was exposed before.  What was assigned is the variant; what was served is kept beside it.
     """
-    if assignment.forced or assignment.exposed_before:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _EXPOSE,
-            [
-                assignment.phase_id,
-                listener.pk,
-                assignment.variant_id,
-                at,
-                assignment.segment,
-                served_policy,
-                fallback,
-            ],
+    record_exposures([Served(assignment, listener, served_policy, fallback)], at=at)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a listener was served under an assignment; see `record_exposure`."""
+
+    assignment: Assignment
+    listener: Listener
+    served_policy: str
+    fallback: bool
+
+
+def record_exposures(served: Sequence[Served], *, at: datetime) -> None:
+    """Record that listeners, each once, were served; one query at most.
+
+    Call it in the transaction that writes the slates.
+    """
+    rows = [
+        (
+            one.assignment.phase_id,
+            one.listener.pk,
+            one.assignment.variant_id,
+            at,
+            one.assignment.segment,
+            one.served_policy,
+            one.fallback,
         )
+        for one in served
+        if not (one.assignment.forced or one.assignment.exposed_before)
+    ]
+    if not rows:
+        return
+    rows.sort(key=lambda row: row[:2])  # in one order, so that two writers never deadlock
+    template = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, false, false)"] * len(rows))
+    with connection.cursor() as cursor:
+        cursor.execute(_EXPOSE.format(rows=template), [value for row in rows for value in row])
 
 
 def _assignment(

@@ -1,6 +1,7 @@
 """The running experiments, compiled once per process and renewed when their version changes."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from experiments.core.assignment import (
     VariantDefinition,
     Visitor,
 )
-from experiments.models import AssignmentSettings, Experiment, Phase
+from experiments.models import AssignmentSettings, Experiment, Exposure, Phase
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,21 @@ def current(listener_id: int | None) -> tuple[Definitions, dict[int, int]]:
         definitions = load()
         _known = definitions
         _, sticky = _state(listener_id, definitions.phase_ids)
+    return definitions, sticky
+
+
+def current_of_many(listener_ids: Sequence[int]) -> tuple[Definitions, dict[int, dict[int, int]]]:
+    """Return the definitions as of now, and variant ids by phase id for each listener exposed.
+
+    Two queries however many listeners there are.
+    """
+    definitions, _ = current(None)
+    sticky: dict[int, dict[int, int]] = {}
+    exposures = Exposure.objects.filter(
+        listener_id__in=listener_ids, phase_id__in=definitions.phase_ids
+    )
+    for listener, phase, variant in exposures.values_list("listener_id", "phase_id", "variant_id"):
+        sticky.setdefault(listener, {})[phase] = variant
     return definitions, sticky
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +15,7 @@ import experiments.services
 from accounts.models import Listener
 from bandits.core.context import Context
 from bandits.services import BanditRuleViolation, Choice
-from experiments.services import Assignment
+from experiments.services import Assignment, Route, Served
 from recommendations.models import Taste
 from recommendations.services.taste import session_of
 from recommendations.serving.strategies import STRATEGIES, Scene
@@ -69,6 +70,7 @@ def decide(
     device: str | None,
     request_id: UUID,
     at: datetime,
+    route: Route | None = None,
 ) -> PolicyDecision:
     """Return the strategy that the listener's policy asks for.
 
@@ -80,9 +82,11 @@ def decide(
         device: of the request, or None.
         request_id: of the slate; the bandit's draw depends on it.
         at: now.
+        route: what the experiments say, where that was asked for many at once.
     """
-    attributes = {"device": device, "is_new": taste.n_feedback == 0}
-    route = experiments.services.route(listener, attributes=attributes, at=at)
+    if route is None:
+        attributes = attributes_of(taste, device)
+        route = experiments.services.route(listener, attributes=attributes, at=at)
     policy, assignment = route.policy, route.assignment
     if policy != CONTEXTUAL_BANDIT:
         return PolicyDecision(policy=policy, strategy=policy, assignment=assignment)
@@ -105,22 +109,40 @@ def decide(
     )
 
 
-def record(
-    decision: PolicyDecision, *, listener: Listener, served: str, fallback: str, at: datetime
-) -> None:
+def attributes_of(taste: Taste, device: str | None) -> dict[str, object]:
+    """Return what experiments may choose listeners by."""
+    return {"device": device, "is_new": taste.n_feedback == 0}
+
+
+def record(decision: PolicyDecision, *, listener: Listener, served: str, at: datetime) -> None:
     """Write the exposure and the bandit's decision, in the transaction of the slate."""
-    if decision.choice is not None:
-        bandits.services.record_decision(
-            decision.choice, listener=listener, at=at, served_arm=served
-        )
-    if decision.assignment is not None:
-        experiments.services.record_exposure(
-            decision.assignment,
-            listener,
-            served_policy=decision.policy if served == decision.strategy else served,
-            fallback=served != decision.strategy,
-            at=at,
-        )
+    record_all([(decision, listener, served)], at=at)
+
+
+def record_all(served: Sequence[tuple[PolicyDecision, Listener, str]], *, at: datetime) -> None:
+    """Write exposures and decisions of many slates, a query each; the last item is what served."""
+    bandits.services.record_decisions(
+        [
+            bandits.services.decision_of(
+                decision.choice, listener=listener, at=at, served_arm=strategy
+            )
+            for decision, listener, strategy in served
+            if decision.choice is not None
+        ]
+    )
+    experiments.services.record_exposures(
+        [
+            Served(
+                decision.assignment,
+                listener,
+                served_policy=decision.policy if strategy == decision.strategy else strategy,
+                fallback=strategy != decision.strategy,
+            )
+            for decision, listener, strategy in served
+            if decision.assignment is not None
+        ],
+        at=at,
+    )
 
 
 def servable(strategy: str, scene: Scene) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
 from accounts.vocabulary import Activity, Device, Mood
+from experiments.services import Route
 from musicrec.metrics import SLATES
 from recommendations.core.arrays import Floats
 from recommendations.core.content import StatedTaste, audio_distance, content_profile
@@ -22,6 +23,7 @@ from recommendations.core.rules import Slate, SlateRules, choose_slate
 from recommendations.models import OutboxEvent, Recommendation, Taste
 from recommendations.services import policy as policies
 from recommendations.services import taste as tastes
+from recommendations.services.policy import PolicyDecision
 from recommendations.serving import state
 from recommendations.serving.catalogue import TrackFacts
 from recommendations.serving.state import Stage
@@ -150,10 +152,57 @@ def recommend(
         strategy: serve this one whatever the policy says; for people who look into the system.
         record: False leaves no trace in the ledger, the bandit or an experiment.
     """
+    draft = compose(
+        listener=listener,
+        taste=tastes.read_taste(listener),
+        wishes=wishes,
+        stage=state.current(),
+        at=at,
+        strategy=strategy,
+    )
+    if record:
+        row = draft.answer.recommendation
+        with transaction.atomic():
+            row.save(force_insert=True)
+            policies.record(draft.decision, listener=listener, served=row.strategy, at=at)
+            OutboxEvent.objects.create(
+                kind=OutboxEvent.Kind.SLATE, recommendation=row, created_at=at, due_at=at
+            )
+        SLATES.labels(row.policy, row.strategy, row.fallback).inc()
+    return draft.answer
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A slate before it is written down, and the decision behind it."""
+
+    answer: Answer
+    decision: PolicyDecision
+
+
+def compose(
+    *,
+    listener: Listener,
+    taste: Taste,
+    wishes: Wishes,
+    stage: Stage,
+    at: datetime,
+    strategy: str | None = None,
+    route: Route | None = None,
+) -> Draft:
+    """Choose a policy, rank, keep the rules and explain; writes nothing but a folded taste.
+
+    Args:
+        listener: for whom.
+        taste: what is known of them.
+        wishes: what for.
+        stage: what to serve from.
+        at: now.
+        strategy: serve this one whatever the policy says.
+        route: what the experiments say, where that was asked for many at once.
+    """
     started = time.perf_counter()
     request_id = uuid.uuid4()
-    stage = state.current()
-    taste = tastes.read_taste(listener)
     scene = set_scene(listener, taste, wishes, stage)
     decision = (
         policies.fixed(strategy)
@@ -166,6 +215,7 @@ def recommend(
             device=wishes.device,
             request_id=request_id,
             at=at,
+            route=route,
         )
     )
     served, fallback = policies.servable(decision.strategy, scene)
@@ -196,16 +246,7 @@ def recommend(
         context=wishes.as_context(),
         latency_ms=1000 * (time.perf_counter() - started),
     )
-    if record:
-        with transaction.atomic():
-            recommendation.save(force_insert=True)
-            policies.record(decision, listener=listener, served=served, fallback=fallback, at=at)
-            OutboxEvent.objects.create(
-                kind=OutboxEvent.Kind.SLATE, recommendation=recommendation, created_at=at, due_at=at
-            )
-    if record:
-        SLATES.labels(recommendation.policy, served, fallback).inc()
-    return Answer(recommendation, items)
+    return Draft(Answer(recommendation, items), decision)
 
 
 def items_of(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import numpy as np
+from django.db import transaction
 from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
@@ -67,8 +68,11 @@ def lock_taste(listener: Listener) -> Taste:
 
 
 def _create_taste(listener: Listener) -> Taste:
-    # Two requests may build it at once; the second finds the first one's row.
-    Taste.objects.bulk_create([build_taste(listener)], ignore_conflicts=True)
+    with transaction.atomic():
+        # Whoever writes many responses at once holds this lock: what is built knows all of them.
+        list(Listener.objects.select_for_update(no_key=True).filter(pk=listener.pk).values("pk"))
+        # Two requests may build it at once; the second finds the first one's row.
+        Taste.objects.bulk_create([build_taste(listener)], ignore_conflicts=True)
     return Taste.objects.get(listener=listener)
 
 
@@ -260,17 +264,22 @@ def remember(
     taste.model_version_id = stage.loaded.version if stage.loaded and vector is not None else None
 
 
+def is_folded(taste: Taste, stage: Stage, preferences: Preferences | None) -> bool:
+    """Return whether a taste's embedding is for the model and the preferences of now."""
+    return bool(
+        stage.loaded
+        and taste.vector
+        and taste.model_version_id == stage.loaded.version
+        and taste.stated_at == (preferences.updated_at if preferences else None)
+    )
+
+
 def known_taste(taste: Taste, stage: Stage, preferences: Preferences | None) -> KnownTaste:
     """Unpack a taste; folds it again, and keeps that, where model or preferences are others."""
     history = History.from_bytes(taste.history)
     stated_at = preferences.updated_at if preferences else None
     vector: NDArray[np.float32] | None
-    if (
-        stage.loaded
-        and taste.vector
-        and taste.model_version_id == stage.loaded.version
-        and taste.stated_at == stated_at
-    ):
+    if is_folded(taste, stage, preferences):
         vector = np.frombuffer(taste.vector, "<f4")
     else:
         vector = fold(history, stage, preferences)

@@ -10,12 +10,16 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.permissions import AllowAny
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.permissions import ServicesOnly
+from accounts.service_accounts import Scope
 from musicrec.paging import MAX_LIMIT, KeysetPages
+from musicrec.parsers import BulkJSONParser
 from recommendations.core.arrays import top_k
 from recommendations.models import Artist, Genre, Track
 from recommendations.models.search import best_matches
@@ -32,7 +36,15 @@ from recommendations.serializers import (
     row_data,
     track_data,
 )
+from recommendations.serializers_services import (
+    MAX_TRACKS,
+    TrackFactsSerializer,
+    TrackInputSerializer,
+    UpsertedSerializer,
+)
+from recommendations.services.imports.tracks import ImportReport
 from recommendations.services.similar import similar_artists, similar_tracks
+from recommendations.services.upserts import upsert_tracks
 from recommendations.serving import state
 
 MAX_QUERY = 200
@@ -104,10 +116,31 @@ class CatalogueView(APIView):
         return answer
 
 
-class TracksView(CatalogueView):
+class TrackWriter:
+    """Lets everybody read, and services with the scope `write` change."""
+
+    service_scopes = {"PUT": Scope.WRITE}
+
+    def get_permissions(self) -> list[BasePermission]:
+        """Return who may call, by method."""
+        return [ServicesOnly()] if self.request.method == "PUT" else [AllowAny()]  # type: ignore[attr-defined]
+
+
+class TracksView(TrackWriter, CatalogueView):
     """The tracks."""
 
     pages = KeysetPages("standing", "id")
+    parser_classes = (BulkJSONParser,)
+
+    @extend_schema(request=TrackInputSerializer(many=True), responses={200: UpsertedSerializer})
+    def put(self, request: Request) -> Response:
+        """Create up to 1,000 tracks, or replace what is known of them; all or none."""
+        rows = request.data
+        if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_TRACKS:
+            raise ValidationError(f"The body is a list of 1 to {MAX_TRACKS} tracks.")
+        serializer = TrackInputSerializer(data=rows, many=True)
+        serializer.is_valid(raise_exception=True)
+        return Response(_upserted(upsert_tracks(serializer.validated_data)))
 
     @extend_schema(parameters=[TrackQuerySerializer, *PAGING], responses={200: TrackPageSerializer})
     def get(self, request: Request) -> Response:
@@ -127,8 +160,17 @@ class TracksView(CatalogueView):
         return self.pages.answer(request, tracks, track_data)
 
 
-class TrackView(CatalogueView):
+class TrackView(TrackWriter, CatalogueView):
     """One track."""
+
+    @extend_schema(request=TrackFactsSerializer, responses={200: UpsertedSerializer})
+    def put(self, request: Request, track_id: str) -> Response:
+        """Create a track, or replace what is known of it."""
+        if not isinstance(request.data, dict):
+            raise ValidationError("The body is an object.")
+        serializer = TrackInputSerializer(data={**request.data, "track_id": track_id})
+        serializer.is_valid(raise_exception=True)
+        return Response(_upserted(upsert_tracks([serializer.validated_data])))
 
     @extend_schema(responses={200: FullTrackSerializer})
     def get(self, request: Request, track_id: str) -> Response:
@@ -271,6 +313,14 @@ class SearchView(CatalogueView):
                 "genres": _genres_like(text)[:limit],
             }
         )
+
+
+def _upserted(report: ImportReport) -> dict[str, int]:
+    return {
+        "created": report.created,
+        "changed": report.changed,
+        "unchanged": report.unchanged,
+    }
 
 
 def artist_data(artist: Artist) -> dict[str, Any]:

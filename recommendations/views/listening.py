@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
+from accounts.service_accounts import Scope
 from recommendations.models import Recommendation, Track
 from recommendations.serializers import (
     AnswerSerializer,
@@ -26,8 +27,26 @@ from recommendations.services.rows import recommend_rows
 from recommendations.tasks import nudge_on_commit
 
 
+def idempotency_key(request: Request, *, longest: int = 64) -> str | None:
+    """Return the header by which a repeated request is known again, or None.
+
+    Raises:
+        ValidationError: it is too long, or holds more than visible ASCII.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= longest or not all("!" <= sign <= "~" for sign in key):
+        raise ValidationError(
+            {"Idempotency-Key": f"This is 1 to {longest} visible characters of ASCII."}
+        )
+    return key
+
+
 class RecommendView(APIView):
     """A personal list."""
+
+    service_scope = Scope.RECOMMEND
 
     @extend_schema(request=WishesSerializer, responses={200: AnswerSerializer})
     def post(self, request: Request) -> Response:
@@ -49,6 +68,8 @@ class RecommendView(APIView):
 
 class RecommendRowsView(APIView):
     """Rows of lists for a listener's first screen."""
+
+    service_scope = Scope.RECOMMEND
 
     @extend_schema(request=RowWishesSerializer, responses={200: RowsSerializer})
     def post(self, request: Request) -> Response:
@@ -76,6 +97,8 @@ class RecommendRowsView(APIView):
 class FeedbackView(APIView):
     """A response to a track."""
 
+    service_scope = Scope.WRITE
+
     @extend_schema(
         request=FeedbackSerializer, responses={201: RecordedSerializer, 200: RecordedSerializer}
     )
@@ -84,7 +107,8 @@ class FeedbackView(APIView):
         serializer = FeedbackSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = dict(serializer.validated_data)
-        listener = caller(request, given.pop("user_id", None))
+        listener = caller(request, given.pop("user_id", None), create=True)
+        given.setdefault("event_id", idempotency_key(request))
         track = Track.objects.filter(track_id=given.pop("track_id")).first()
         if track is None:
             raise ValidationError({"track_id": "There is no such track."})

@@ -33,7 +33,8 @@ from recommendations.services.imports.reading import (
     whole,
 )
 from recommendations.services.imports.tracks import (
-    _STAGE,
+    EXTRAS,
+    STAGE,
     STAGED,
     ImportReport,
     load_staged_tracks,
@@ -68,7 +69,7 @@ def import_lastfm(
         source = _Archive(archive, rejects, progress)
         with connection.cursor() as cursor:
             genres = source.genres()
-            create_stage(cursor, _STAGE)
+            create_stage(cursor, STAGE)
             copy_rows(cursor, "stage", STAGED, source.artists(genres))
             tracks = load_staged_tracks(cursor)
             stage_listens(cursor, source.listens())
@@ -105,7 +106,7 @@ class _Archive:
 
     def artists(self, genres: dict[int, list[str]]) -> Iterator[tuple[object, ...]]:
         """Yield each artist as a staged track."""
-        nothing = (None,) * (3 + len(AUDIO_FEATURES))
+        nothing = (None,) * (3 + len(AUDIO_FEATURES) + len(EXTRAS))
         for line, cells in self._rows("artists.dat", ("id", "name")):
             with self._rejecting("artists.dat", line, cells):
                 artist = _required(cells, "id")

@@ -8,6 +8,7 @@ from pathlib import Path
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.models import ServiceAccount
 from recommendations.services.catalogue import touch_catalogue
 from recommendations.services.imports.reading import (
     BadRow,
@@ -33,7 +34,12 @@ _STAGE = (
 
 @transaction.atomic
 def import_listens(
-    path: Path, *, rejects: Rejects, progress: Progress = quiet, simulated: bool = False
+    path: Path,
+    *,
+    rejects: Rejects,
+    progress: Progress = quiet,
+    simulated: bool = False,
+    service: ServiceAccount | None = None,
 ) -> ImportReport:
     """Load what listeners played and rated.
 
@@ -46,6 +52,7 @@ def import_listens(
         rejects: takes the rows that cannot be loaded.
         progress: called with the bytes read so far.
         simulated: whether listeners that are new here are simulated ones.
+        service: whose listeners the `user_id` name; None for listeners of nobody's.
 
     Raises:
         ImportRefused: nothing was changed, for the reason given.
@@ -59,7 +66,7 @@ def import_listens(
             rejects=rejects,
         )
         stage_listens(cursor, _parsed(rows, path.name, rejects))
-        return load_staged_listens(cursor, rejects, simulated=simulated)
+        return load_staged_listens(cursor, rejects, simulated=simulated, service=service)
 
 
 def stage_listens(cursor, rows: Iterator[tuple[object, ...]]) -> None:
@@ -69,7 +76,9 @@ def stage_listens(cursor, rows: Iterator[tuple[object, ...]]) -> None:
     copy_rows(cursor, "stage", columns, rows)
 
 
-def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportReport:
+def load_staged_listens(
+    cursor, rejects: Rejects, *, simulated: bool, service: ServiceAccount | None = None
+) -> ImportReport:
     """Merge the temporary table ``stage`` into listening; see `import_listens`."""
     cursor.execute(
         "DELETE FROM stage s WHERE NOT EXISTS "
@@ -80,16 +89,18 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
         reject = Reject(line, f"the track {cells[1]!r} is not in the catalogue", cells)
         rejects.add(reject)
     now = timezone.now()
+    service_id = service.pk if service else None
     cursor.execute(
         """
         INSERT INTO accounts_listener
-            (uuid, external_id, country, time_zone, is_simulated, created_at)
-        SELECT gen_random_uuid(), user_id, '', '', %s, %s
+            (uuid, external_id, country, time_zone, is_simulated, created_at,
+             service_id)
+        SELECT gen_random_uuid(), user_id, '', '', %s, %s, %s
         FROM (SELECT user_id, min(line) AS line FROM stage GROUP BY user_id) first
         ORDER BY line
-        ON CONFLICT (external_id) DO NOTHING
+        ON CONFLICT (external_id, service_id) WHERE external_id IS NOT NULL DO NOTHING
         """,
-        [simulated, now],
+        [simulated, now, service_id],
     )
     cursor.execute("ANALYZE accounts_listener, recommendations_track")
     cursor.execute(
@@ -98,6 +109,7 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
         SELECT l.id, t.id, least(sum(s.plays), 2147483647), %s
         FROM stage s
         JOIN accounts_listener l ON l.external_id = s.user_id
+            AND l.service_id IS NOT DISTINCT FROM %s
         JOIN recommendations_track t ON t.track_id = s.track_id
         WHERE s.plays IS NOT NULL
         GROUP BY l.id, t.id
@@ -106,7 +118,7 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
             WHERE p.plays <> excluded.plays
         RETURNING p.listener_id, (xmax = 0)
         """,
-        [now],
+        [now, service_id],
     )
     counts = cursor.fetchall()
     cursor.execute(
@@ -119,6 +131,7 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
             coalesce(s.listened_at, %s), %s, true
         FROM stage s
         JOIN accounts_listener l ON l.external_id = s.user_id
+            AND l.service_id IS NOT DISTINCT FROM %s
         JOIN recommendations_track t ON t.track_id = s.track_id
         CROSS JOIN LATERAL (SELECT 'import-' || md5(
             concat_ws('|', s.track_id, s.rating, s.listened_at)) AS event_id) named
@@ -126,7 +139,7 @@ def load_staged_listens(cursor, rejects: Rejects, *, simulated: bool) -> ImportR
         ON CONFLICT (listener_id, event_id) DO NOTHING
         RETURNING listener_id
         """,
-        [now, now],
+        [now, now, service_id],
     )
     ratings = cursor.fetchall()
     cursor.execute("SELECT count(DISTINCT (user_id, track_id)) FROM stage")

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from recommendations.models.catalogue import AUDIO_FEATURES, UNIT_FEATURES
+from recommendations.models.catalogue import AUDIO_FEATURES, UNIT_FEATURES, https_only
 from recommendations.models.search_text import normalize
 from recommendations.services.catalogue import add_names, index_tracks, touch_catalogue
 from recommendations.services.imports.reading import (
@@ -27,21 +29,18 @@ from recommendations.services.imports.reading import (
 )
 
 COLUMNS = ("track_id", "name", "artist", "album", "genres", "year", "duration_ms", "popularity")
-STAGED = (
-    "line",
-    "track_id",
-    "name",
-    "search_name",
-    *COLUMNS[2:],
-    *AUDIO_FEATURES,
-)
+EXTRAS = ("isrc", "spotify_id", "musicbrainz_id", "cover_url", "preview_url")
+"""Columns that stay as they are where a row leaves them empty."""
+
+STAGED = ("line", "track_id", "name", "search_name", *COLUMNS[2:], *AUDIO_FEATURES, *EXTRAS)
 """The columns that a loader fills, in their order."""
 
 # The loaded columns, and how a temporary table holds them.
-_STAGE = (
+STAGE = (
     "line integer, track_id text, name text, search_name text, artist text, album text, "
     "genres text[], year smallint, duration_ms integer, popularity smallint, "
     + ", ".join(f"{feature} double precision" for feature in AUDIO_FEATURES)
+    + ", isrc text, spotify_id text, musicbrainz_id uuid, cover_url text, preview_url text"
 )
 _PLAIN = ("name", "album", "year", "duration_ms", "popularity", *AUDIO_FEATURES)
 
@@ -80,10 +79,10 @@ def import_tracks(path: Path, *, rejects: Rejects, progress: Progress = quiet) -
             file,
             path.name,
             required=("track_id", "name", "artist"),
-            known=(*COLUMNS, *AUDIO_FEATURES),
+            known=(*COLUMNS, *AUDIO_FEATURES, *EXTRAS),
             rejects=rejects,
         )
-        create_stage(cursor, _STAGE)
+        create_stage(cursor, STAGE)
         copy_rows(cursor, "stage", STAGED, _parsed(rows, rejects))
         return load_staged_tracks(cursor)
 
@@ -100,15 +99,21 @@ def load_staged_tracks(cursor) -> ImportReport:
     ):
         cursor.execute(names)
         add_names(cursor, table, [name for (name,) in cursor.fetchall()])
-    assignments = ", ".join(f"{column} = excluded.{column}" for column in _PLAIN)
-    ours = ", ".join(f"t.{column}" for column in _PLAIN)
-    theirs = ", ".join(f"excluded.{column}" for column in _PLAIN)
+    kept = {name: f"coalesce(nullif(excluded.{name}, ''), t.{name})" for name in EXTRAS}
+    kept["musicbrainz_id"] = "coalesce(excluded.musicbrainz_id, t.musicbrainz_id)"
+    sources = {name: f"coalesce(s.{name}, '')" for name in EXTRAS}
+    sources["musicbrainz_id"] = "s.musicbrainz_id"
+    new = {column: f"excluded.{column}" for column in _PLAIN} | kept
+    assignments = ", ".join(f"{column} = {value}" for column, value in new.items())
+    ours = ", ".join(f"t.{column}" for column in new)
+    theirs = ", ".join(new.values())
     cursor.execute(
         f"""
         INSERT INTO recommendations_track AS t
-            (track_id, {", ".join(_PLAIN)}, search_name, artist_id, is_active, created_at,
+            (track_id, {", ".join(new)}, search_name, artist_id, is_active, created_at,
              updated_at)
-        SELECT s.track_id, {", ".join(f"s.{column}" for column in _PLAIN)}, s.search_name, a.id,
+        SELECT s.track_id, {", ".join(sources.get(name, f"s.{name}") for name in new)},
+               s.search_name, a.id,
                true, %s, %s
         FROM stage s JOIN recommendations_artist a ON a.name = s.artist
         ORDER BY s.line
@@ -179,9 +184,32 @@ def _parsed(
                 *(number(cells, feature, 0, 1) for feature in UNIT_FEATURES),
                 number(cells, "loudness_db", -200, 50),
                 number(cells, "tempo_bpm", 0, 1000),
+                text(cells, "isrc", longest=12, needed=False) or None,
+                text(cells, "spotify_id", longest=22, needed=False) or None,
+                _uuid(cells, "musicbrainz_id"),
+                _address(cells, "cover_url"),
+                _address(cells, "preview_url"),
             )
         except BadRow as error:
             rejects.add(Reject(line, str(error), list(cells.values())))
+
+
+def _uuid(cells: dict[str, str], column: str) -> str | None:
+    value = cells.get(column, "")
+    try:
+        return str(UUID(value)) if value else None
+    except ValueError:
+        raise BadRow(f"{column} is no UUID: {value[:50]!r}") from None
+
+
+def _address(cells: dict[str, str], column: str) -> str | None:
+    value = text(cells, column, longest=1000, needed=False)
+    try:
+        if value:
+            https_only(value)
+    except ValidationError:
+        raise BadRow(f"{column} is no https address: {value[:50]!r}") from None
+    return value or None
 
 
 def parse_genres(cell: str) -> list[str]:
