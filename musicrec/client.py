@@ -29,7 +29,7 @@ def shell(request: HttpRequest, path: str = "") -> HttpResponse:
     if page is None:
         return render(request, "client_missing.html", status=503)
     # Emotion writes its rules into style elements of its own: allowed by nonce, nothing else is.
-    return HttpResponse(page.replace(NONCE_PLACE, request.csp_nonce))  # type: ignore[attr-defined]
+    return HttpResponse(page.replace(NONCE_PLACE, str(request.csp_nonce)))  # type: ignore[attr-defined]
 
 
 @require_safe
