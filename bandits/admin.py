@@ -67,7 +67,9 @@ class BanditAdmin(SimpleHistoryAdmin):
         changed = {name: form.cleaned_data[name] for name in form.changed_data}
         services.change_settings(obj, at=timezone.now(), **changed)
 
-    @admin.action(description="Reset: archive what was learned, begin from nothing")
+    @admin.action(
+        description="Reset: archive what was learned, begin from nothing", permissions=["change"]
+    )
     def reset(self, request: HttpRequest, queryset: QuerySet[Bandit]) -> HttpResponse | None:
         """Ask first; then reset each."""
         if "confirmed" not in request.POST:
@@ -87,7 +89,7 @@ class BanditAdmin(SimpleHistoryAdmin):
         )
         return None
 
-    @admin.action(description="Unpin: let the policy choose again")
+    @admin.action(description="Unpin: let the policy choose again", permissions=["change"])
     def unpin(self, request: HttpRequest, queryset: QuerySet[Bandit]) -> None:
         """Unpin each."""
         _each(request, queryset, services.unpin, "is unpinned")
@@ -149,22 +151,22 @@ class ArmAdmin(SimpleHistoryAdmin):
         )
         obj.pk = added.pk
 
-    @admin.action(description="Pause: not chosen until resumed")
+    @admin.action(description="Pause: not chosen until resumed", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Arm]) -> None:
         """Pause each."""
         _each(request, queryset, lambda arm: services.set_status(arm, "paused"), "is paused")
 
-    @admin.action(description="Resume")
+    @admin.action(description="Resume", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Arm]) -> None:
         """Resume each."""
         _each(request, queryset, lambda arm: services.set_status(arm, "active"), "is active")
 
-    @admin.action(description="Retire: never chosen again")
+    @admin.action(description="Retire: never chosen again", permissions=["change"])
     def retire(self, request: HttpRequest, queryset: QuerySet[Arm]) -> None:
         """Retire each."""
         _each(request, queryset, lambda arm: services.set_status(arm, "retired"), "is retired")
 
-    @admin.action(description="Pin: give it all traffic")
+    @admin.action(description="Pin: give it all traffic", permissions=["change"])
     def pin(self, request: HttpRequest, queryset: QuerySet[Arm]) -> None:
         """Pin each; the last one of a bandit counts."""
         _each(request, queryset, services.pin, "is pinned")
@@ -178,7 +180,11 @@ class ArchiveAdmin(ReadOnlyAdmin):
     list_select_related = ["bandit"]
     actions = ["restore"]
 
-    @admin.action(description="Restore: count it again, with what came since")
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Return whether this person may restore."""
+        return request.user.has_perm("bandits.change_archive")
+
+    @admin.action(description="Restore: count it again, with what came since", permissions=["act"])
     def restore(self, request: HttpRequest, queryset: QuerySet[Archive]) -> None:
         """Restore each."""
         _each(

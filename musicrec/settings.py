@@ -365,6 +365,12 @@ MUSICREC = {
     "FLUSH_SECONDS": 5.0,
 }
 
+# -- Metadata from elsewhere (manage.py enrich_tracks) -----------------------------------------
+
+SPOTIFY_CLIENT_ID = env.str("SPOTIFY_CLIENT_ID", default="")
+SPOTIFY_CLIENT_SECRET = env.str("SPOTIFY_CLIENT_SECRET", default="")
+MUSICBRAINZ_CONTACT = env.str("MUSICBRAINZ_CONTACT", default="")
+
 # -- Observing ---------------------------------------------------------------------------------
 
 LOGGING = logs.logging_config(

@@ -1,6 +1,10 @@
 """Catalogue, registry, ledger and outbox in the admin."""
 
+from functools import cached_property
+
 from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,9 +21,38 @@ from recommendations.models import (
     Track,
     TrainingRun,
 )
+from recommendations.services import audit
 from recommendations.services import train as training
 from recommendations.services.catalogue import index_tracks, touch_catalogue
-from recommendations.tasks import queue_training
+from recommendations.services.enrichment import applying as enrichment
+from recommendations.services.enrichment.applying import ENRICHED
+from recommendations.tasks import enrich_tracks, queue_training
+
+MAX_ENRICHED = 1000
+"""Tracks that one act in the admin asks for; `manage.py enrich_tracks` takes them all."""
+
+
+class LedgerPaginator(Paginator):
+    """Pages of a table with millions of rows, whose exact count would take a second.
+
+    Counts what a filter leaves up to a limit; for the whole table it takes the planner's estimate.
+    """
+
+    LIMIT = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are: exact below the limit."""
+        rows = self.object_list
+        n = rows.order_by().values("pk")[: self.LIMIT].count()
+        if n < self.LIMIT or rows.query.where:
+            return n
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %s::regclass",
+                [rows.model._meta.db_table],
+            )
+            return max(cursor.fetchone()[0], n)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -69,7 +102,45 @@ class TrackAdmin(CatalogueAdmin):
     list_select_related = ("artist",)
     search_fields = ("name", "artist__name", "track_id")
     autocomplete_fields = ("artist", "genres")
-    actions = ("hide", "show")
+    actions = ("hide", "show", "enrich_from_spotify", "enrich_from_musicbrainz")
+    readonly_fields = ("typed",)
+
+    @admin.display(description="typed by an editor")
+    def typed(self, track: Track) -> str:
+        """Name the fields that no enrichment overwrites."""
+        return ", ".join(track.edited_fields) or "nothing"
+
+    def save_model(self, request: HttpRequest, obj: Track, form, change: bool) -> None:
+        """Remember which fields a person typed, then save."""
+        typed = set(form.changed_data) & ENRICHED
+        obj.edited_fields = sorted(typed | set(obj.edited_fields))
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description="Fill in from Spotify", permissions=["change"])
+    def enrich_from_spotify(self, request: HttpRequest, queryset: QuerySet[Track]) -> None:
+        """Look the chosen up in a worker."""
+        self._enrich(request, queryset, "spotify")
+
+    @admin.action(description="Fill in from MusicBrainz", permissions=["change"])
+    def enrich_from_musicbrainz(self, request: HttpRequest, queryset: QuerySet[Track]) -> None:
+        """Look the chosen up in a worker."""
+        self._enrich(request, queryset, "musicbrainz")
+
+    def _enrich(self, request: HttpRequest, queryset: QuerySet[Track], provider: str) -> None:
+        missing = enrichment.missing_settings(provider)
+        if missing:
+            words = f"{provider} needs {' and '.join(missing)} in the environment."
+            self.message_user(request, words, messages.ERROR)
+            return
+        keys = list(queryset.values_list("pk", flat=True)[:MAX_ENRICHED])
+        enrich_tracks.delay_on_commit(provider, keys)
+        audit.note(
+            by=request.user,
+            act=f"asked {provider}",
+            subject=f"{len(keys)} tracks",
+            at=timezone.now(),
+        )
+        self.message_user(request, f"A worker asks {provider} for {len(keys)} tracks, politely.")
 
     @admin.action(description="Hide from every list", permissions=["change"])
     def hide(self, request: HttpRequest, queryset: QuerySet[Track]) -> None:
@@ -186,6 +257,7 @@ class OutboxAdmin(ReadOnlyAdmin):
         """Let open events be tried again."""
         now = timezone.now()
         n = queryset.filter(closed_at=None).update(attempts=0, due_at=now)
+        audit.note(by=request.user, act="retried", subject=f"{n} events of the outbox", at=now)
         self.message_user(request, f"{n} events will be tried again within a second.")
 
 
@@ -205,6 +277,8 @@ class RecommendationAdmin(ReadOnlyAdmin):
     list_filter = ("strategy", "policy")
     list_select_related = ("listener", "model_version")
     show_full_result_count = False
+    paginator = LedgerPaginator
+    list_per_page = 50
 
 
 @admin.register(Feedback)
@@ -215,3 +289,5 @@ class FeedbackAdmin(ReadOnlyAdmin):
     list_filter = ("kind",)
     list_select_related = ("listener", "track__artist")
     show_full_result_count = False
+    paginator = LedgerPaginator
+    list_per_page = 50

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from recommendations.models import Heartbeat, TrainingRun
 from recommendations.services import effects, heartbeats, measuring, rollups
 from recommendations.services import train as training
+from recommendations.services.enrichment import applying
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,12 @@ def measure_system(slow_too: bool = False) -> None:
 def count_days() -> None:
     """Count what listeners did, for the console; each minute."""
     rollups.count_days(at=timezone.now())
+
+
+@shared_task
+def enrich_tracks(provider: str, keys: list[int]) -> None:
+    """Look chosen tracks up with a provider; what was found before a restart is kept."""
+    applying.enrich(applying.provider_of(provider), keys)
 
 
 def queue_training(trigger: str) -> TrainingRun | None:

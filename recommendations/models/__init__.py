@@ -1,7 +1,7 @@
 """Tables: catalogue, listening, ledger, registry, outbox."""
 
 from recommendations.models.audit import AuditEntry
-from recommendations.models.catalogue import Artist, Genre, Track
+from recommendations.models.catalogue import Artist, Genre, Track, TrackLookup
 from recommendations.models.ledger import Recommendation
 from recommendations.models.listening import (
     Feedback,
@@ -46,6 +46,7 @@ __all__ = [
     "Taste",
     "Track",
     "TrackHeat",
+    "TrackLookup",
     "TrackShown",
     "TrainingRun",
 ]

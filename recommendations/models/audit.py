@@ -1,4 +1,4 @@
-"""Who did what to the system, and who looked at whom. Append-only: the database refuses the rest."""
+"""Who did what, and who looked at whom. Append-only: the database refuses the rest."""
 
 import json
 from typing import Self
@@ -85,6 +85,9 @@ class AuditEntry(models.Model):
             ("inspect_listener", "Can look into one listener's taste, history and lists"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.actor or 'the system'} {self.act} {self.subject}"
+
     @property
     def in_particular(self) -> str:
         """What was changed, in words: the reason, and each field's old and new value."""
@@ -93,6 +96,3 @@ class AuditEntry(models.Model):
             if isinstance(values, list) and len(values) == 2:
                 parts.append(f"{name}: {_short(values[0])} → {_short(values[1])}")
         return "; ".join(part for part in parts if part)
-
-    def __str__(self) -> str:
-        return f"{self.actor or 'the system'} {self.act} {self.subject}"

@@ -202,3 +202,21 @@ class Track(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} – {self.artist}"
+
+
+class TrackLookup(models.Model):
+    """That a track was looked up with a provider, and what that filled in."""
+
+    track = models.ForeignKey(Track, on_delete=models.CASCADE, related_name="lookups")
+    provider = models.CharField(max_length=20)
+    looked_up_at = models.DateTimeField()
+    external_id = models.CharField(max_length=64, blank=True, help_text="empty: not found there")
+    filled = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["track", "provider"], name="one_lookup_per_provider")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} on {self.track_id}"

@@ -1,4 +1,4 @@
-"""How the system itself is doing: what web processes timed, who is alive, what jobs have counted."""
+"""How the system itself is doing: what web processes timed, who is alive, what jobs counted."""
 
 from datetime import datetime
 from typing import Any, Self

@@ -1,4 +1,4 @@
-"""What each number and each alarm of the console means; the pages, and their tests, read it here."""
+"""What each number and each alarm of the console means; pages and their tests read it here."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from recommendations.services import policy as policies
 from recommendations.services import taste as tastes
 from recommendations.services.recommend import (
     Wishes,
-    _banned,
-    _soft_bans,
+    banned_tracks,
     predict,
     rank,
     set_scene,
+    soft_bans_of,
 )
 from recommendations.services.versions import looking, stage_of
 from recommendations.serving import state
@@ -155,8 +155,8 @@ def _replay(slate: Recommendation, scene: Scene, taste: Taste, wishes: Wishes) -
     found = fates(
         scores,
         again,
-        banned=_banned(scene, taste, wishes, slate.created_at),
-        soft_bans=_soft_bans(scene, wishes, slate.created_at),
+        banned=banned_tracks(scene, taste, wishes, slate.created_at),
+        soft_bans=soft_bans_of(scene, wishes, slate.created_at),
         artists=catalogue.artist_rows,
         max_per_artist=settings.MUSICREC["MAX_PER_ARTIST"],
         n=TRACED,

@@ -339,8 +339,8 @@ def rank_scores(
     slate = choose_slate(
         scores,
         rules,
-        banned=_banned(scene, taste, wishes, at),
-        soft_bans=_soft_bans(scene, wishes, at),
+        banned=banned_tracks(scene, taste, wishes, at),
+        soft_bans=soft_bans_of(scene, wishes, at),
         artists=scene.catalogue.artist_rows,
         vectors=scene.catalogue.content_vectors,
         rng=np.random.default_rng(seed),
@@ -394,7 +394,7 @@ def predict(scene: Scene, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
     return predictions, confidences
 
 
-def _banned(scene: Scene, taste: Taste, wishes: Wishes, at: datetime) -> NDArray[np.bool_]:
+def banned_tracks(scene: Scene, taste: Taste, wishes: Wishes, at: datetime) -> NDArray[np.bool_]:
     """Return which tracks must not be shown: hidden by the listener, or excluded here."""
     catalogue = scene.catalogue
     banned = np.zeros(len(catalogue), bool)
@@ -417,7 +417,7 @@ def _in_force(hidden: dict[str, float | None], at: datetime) -> NDArray[np.int64
     return np.array(keys, np.int64)
 
 
-def _soft_bans(
+def soft_bans_of(
     scene: Scene, wishes: Wishes, at: datetime
 ) -> Sequence[tuple[str, NDArray[np.bool_]]]:
     """Return the rules that give way where too little is left, the last one first."""

@@ -1,0 +1,1 @@
+"""Ids, covers, years and genres from Spotify or MusicBrainz, asked politely."""
