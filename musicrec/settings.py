@@ -320,6 +320,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommendations.tasks.prune_event_keys",
         "schedule": crontab(hour=4, minute=10),
     },
+    "log-queue-age": {"task": "recommendations.tasks.log_queue_age", "schedule": 30.0},
     "look-after-training": {
         "task": "recommendations.tasks.look_after_training",
         "schedule": 60.0,

@@ -5,14 +5,16 @@ import subprocess
 import sys
 import threading
 
+import structlog
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Min
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from recommendations.models import Heartbeat, TrainingRun
+from recommendations.models import Heartbeat, OutboxEvent, TrainingRun
 from recommendations.services import effects, heartbeats, measuring, rollups
 from recommendations.services import train as training
 from recommendations.services.enrichment import applying
@@ -25,6 +27,15 @@ def drain_outbox() -> None:
     """Apply what is owed, until nothing is left; every second, and after each response."""
     while effects.drain_outbox(at=timezone.now()) == effects.BATCH:
         pass
+
+
+@shared_task(expires=20)
+def log_queue_age() -> None:
+    """Log how long the oldest effect waits; an autoscaler reads the line (deploy/ecs)."""
+    moment = timezone.now()
+    oldest = OutboxEvent.objects.open().aggregate(oldest=Min("created_at"))["oldest"]
+    seconds = (moment - oldest).total_seconds() if oldest else 0.0
+    structlog.get_logger(__name__).info("queue_age", seconds=seconds)
 
 
 @shared_task

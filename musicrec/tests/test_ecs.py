@@ -1,0 +1,133 @@
+"""The CloudFormation templates: linted, and deployed to a simulated AWS."""
+
+import subprocess
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+
+from musicrec.tests.test_shipping import tool
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "ecs"
+PARAMETERS = {
+    "github": {"Repository": "someone/musicrec"},
+    "musicrec": {
+        "ImageTag": "v1",
+        "Domain": "music.example",
+        "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/x",
+        "AlertAddress": "operators@music.example",
+    },
+}
+
+
+class Template(yaml.SafeLoader):
+    """Reads CloudFormation's short functions as text: !Ref Name is "Name"."""
+
+
+Template.add_multi_constructor("!", lambda loader, suffix, node: f"{suffix} {node.value}")
+
+
+def template(name):
+    return yaml.load((FOLDER / f"{name}.yml").read_text(), Template)  # noqa: S506 (a safe loader)
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        yield
+
+
+def deploy(name):
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=(FOLDER / f"{name}.yml").read_text(),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in PARAMETERS[name].items()
+        ],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def test_the_templates_pass_cfn_lint():
+    done = subprocess.run(  # noqa: S603 (our own command)
+        [tool("cfn-lint"), *map(str, sorted(FOLDER.glob("*.yml")))],
+        capture_output=True,
+        text=True,
+        cwd=FOLDER,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
+def test_the_stack_comes_up_with_every_service_and_nothing_public_in_the_bucket(aws):
+    outputs = deploy("musicrec")
+    assert set(outputs) == set(template("musicrec")["Outputs"])
+    ecs = boto3.client("ecs")
+    cluster = outputs["ClusterName"]
+    arns = ecs.list_services(cluster=cluster)["serviceArns"]
+    services = ecs.describe_services(cluster=cluster, services=arns)["services"]
+    assert {service["serviceName"] for service in services} == {
+        "web", "worker", "training", "beat",
+    }  # fmt: skip
+    for arn in ecs.list_task_definitions()["taskDefinitionArns"]:
+        task = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+        (container,) = task["containerDefinitions"]
+        assert container["readonlyRootFilesystem"] is True
+        given = {variable["name"] for variable in container["environment"]}
+        secret = {variable["name"] for variable in container["secrets"]}
+        assert {"DJANGO_SECRET_KEY", "DATABASE_URL", "REDIS_URL"} <= secret
+        assert not secret & given
+    blocked = boto3.client("s3").get_public_access_block(Bucket=outputs["ModelsBucket"])
+    assert all(blocked["PublicAccessBlockConfiguration"].values())
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
+def test_images_have_a_place_and_only_the_environment_production_may_deploy(aws):
+    outputs = deploy("github")
+    repositories = boto3.client("ecr").describe_repositories()["repositories"]
+    assert {repository["repositoryName"] for repository in repositories} == {
+        "musicrec-web",
+        "musicrec-worker",
+    }
+    assert all(r["imageTagMutability"] == "IMMUTABLE" for r in repositories)
+    role = template("github")["Resources"]["DeployRole"]["Properties"]["AssumeRolePolicyDocument"]
+    (statement,) = role["Statement"]
+    subject = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert subject == "Sub repo:${Repository}:environment:production"
+    assert outputs["DeployRole"].startswith("arn:aws:iam::")
+
+
+def test_tasks_name_every_variable_that_production_needs_and_only_known_ones():
+    known = {
+        line.lstrip("#").partition("=")[0]
+        for line in (FOLDER.parents[1] / ".env.example").read_text().splitlines()
+        if "=" in line
+    } | {"AWS_DEFAULT_REGION"}
+    for name, resource in template("musicrec")["Resources"].items():
+        if resource["Type"] == "AWS::ECS::TaskDefinition":
+            (container,) = resource["Properties"]["ContainerDefinitions"]
+            named = {v["Name"] for v in (*container["Environment"], *container["Secrets"])}
+            assert named <= known, name
+            assert {"DJANGO_ALLOWED_HOSTS", "MUSICREC_MODELS_URL"} <= named, name
+
+
+def test_the_schedule_runs_once_and_web_is_drained_before_it_stops():
+    resources = template("musicrec")["Resources"]
+    beat = resources["BeatService"]["Properties"]
+    assert (beat["DesiredCount"], beat["DeploymentConfiguration"]["MaximumPercent"]) == (1, 100)
+    targets = resources["Targets"]["Properties"]
+    assert targets["HealthCheckPath"] == "/readyz"
+    attributes = {a["Key"]: a["Value"] for a in targets["TargetGroupAttributes"]}
+    delay = int(attributes["deregistration_delay.timeout_seconds"])
+    container = resources["WebTask"]["Properties"]["ContainerDefinitions"][0]
+    assert delay >= container["StopTimeout"] >= 20  # gunicorn's graceful_timeout
