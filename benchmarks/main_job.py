@@ -246,6 +246,16 @@ class Job:
 NAMES = {"predict": "predict", "direct": "called directly", "compiled": "as a tf.function"}
 
 
+def print_figures(console: Console, figures: list[Figure]) -> None:
+    """Print measured beside asked for, as a table in Markdown."""
+    table = Table("part", "what", "measured", "asked for", "", box=MARKDOWN)
+    for column in (2, 3):
+        table.columns[column].justify = "right"
+    for figure in figures:
+        table.add_row(figure.part, figure.what, figure.shown, figure.target, figure.verdict)
+    console.print(table)
+
+
 def main() -> int:
     """Measure what was asked for, print it, and return 1 where a bound is broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -271,12 +281,7 @@ def main() -> int:
         if part in wanted:
             figures += job.measure(part)
             loads[part] = describe_load()
-    table = Table("part", "what", "measured", "asked for", "", box=MARKDOWN)
-    for column in (2, 3):
-        table.columns[column].justify = "right"
-    for figure in figures:
-        table.add_row(figure.part, figure.what, figure.shown, figure.target, figure.verdict)
-    console.print(table)
+    print_figures(console, figures)
     console.print("After each part: " + "; ".join(f"{p}, {load}" for p, load in loads.items()))
     return int(any(figure.verdict == "MISSED" for figure in figures))
 

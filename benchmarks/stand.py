@@ -74,14 +74,14 @@ class Stand:
         return run([sys.executable, *arguments], self.env, ROOT, log)
 
     @contextlib.contextmanager
-    def web(self) -> Iterator[Web]:
+    def web(self, application: str = "musicrec.wsgi") -> Iterator[Web]:
         """Run gunicorn as a deployment does, until the block ends."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         command = [
             *(sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py")),
-            *("-b", f"127.0.0.1:{port}", "musicrec.wsgi"),
+            *("-b", f"127.0.0.1:{port}", application),
         ]
         with (self.folder / "web.log").open("w") as log:
             master = subprocess.Popen(  # noqa: S603 (our own command, no shell)

@@ -125,7 +125,7 @@ def test_a_full_disk_fails_the_run_by_name_and_the_champion_serves(child_environ
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
-    child = train_run(run, child_environment, preexec_fn=no_more_than_4_kb)  # noqa: PLW1509
+    child = train_run(run, child_environment, preexec_fn=no_more_than_4_kb)
     child.communicate()
     assert child.returncode != 0
     run.refresh_from_db()

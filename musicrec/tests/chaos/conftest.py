@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -43,9 +46,12 @@ def scale():
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory, scale):
+def installation(scale):
     """Postgres and Redis with tables, tracks, listeners and a model; no process of ours yet."""
-    made = Installation(tmp_path_factory.mktemp("installation"))
+    # Not below pytest's folder, which only its owner may enter: Postgres is another user's.
+    folder = Path(tempfile.mkdtemp(prefix="musicrec-installation-"))
+    folder.chmod(0o755)
+    made = Installation(folder)
     try:
         done = made.manage("migrate", "--verbosity", "0")
         assert done.returncode == 0, done.stderr
@@ -55,6 +61,7 @@ def installation(tmp_path_factory, scale):
         yield made
     finally:
         made.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

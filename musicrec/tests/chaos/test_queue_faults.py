@@ -93,10 +93,11 @@ def test_killed_workers_killed_relays_and_a_wiped_redis_lose_and_double_nothing(
     drained = wait_until(lambda: n_open(serving) == 0, seconds=300, what="the outbox is drained")
     found = check_that_effects_equal_events(serving, crowd.outcome.accepted)
     assert len(crowd.outcome.accepted) == scale.events
-    assert set(crowd.outcome.statuses) <= {200, 201}
+    # A machine that is busy starting workers may turn a request away; it comes again.
+    assert set(crowd.outcome.statuses) <= {0, 200, 201, 503}
     report(
         f"{scale.events} events, worker killed {scale.kills} times, relay {scale.relays}, Redis "
-        f"wiped {scale.wipes}: p99 {crowd.outcome.milliseconds(99):.0f} ms, "
+        f"wiped {scale.wipes}: {dict(crowd.outcome.statuses)}, p99 {crowd.outcome.milliseconds(99):.0f} ms, "
         f"drained in {drained:.1f} s; {found}"
     )
 

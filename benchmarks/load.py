@@ -1,0 +1,293 @@
+"""Many listeners at once, more than the machine can serve, for long, and beside a bare read.
+
+    make bench-load [SHORT=1]        or    python -m benchmarks.load [--short] [--only PART[,PART]]
+
+Everything runs on this machine: Postgres, Redis, web, worker, schedule and the crowd (locust, in a
+virtual environment of its own).  Each figure is printed with the load average before the part; the
+bounds are asked of a quiet machine.  Ends with 1 where one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.machine import describe_load, describe_machine, memory_of
+from benchmarks.main_job import Figure, print_figures
+from benchmarks.stand import ROOT, Stand, Web
+from benchmarks.web import Client, wishes
+
+PARTS = ("bare", "single", "listeners", "overload", "soak")
+LOCUST = ROOT / "var" / "bench-load" / "bin" / "locust"
+N_ACCOUNTS = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how many.
+
+    Attributes:
+        listeners: at once, in the part of that name.
+        seconds: of each part.
+    """
+
+    listeners: int
+    seconds: dict[str, float]
+
+
+FULL = Plan(1000, {"bare": 20, "single": 20, "listeners": 600, "overload": 60, "soak": 1800})
+SHORT = Plan(100, {"bare": 5, "single": 5, "listeners": 45, "overload": 20, "soak": 60})
+
+ACCOUNTS = """
+import sys
+import django
+django.setup()
+from django.utils import timezone
+from accounts.models import Listener, User
+from accounts.services import issue_token
+for n in range(int(sys.argv[1])):
+    user = User.objects.create_user(f"load-{n}@bench.invalid")
+    Listener.objects.create(user=user)
+    print(issue_token(user=user, name="load", at=timezone.now()))
+"""
+
+
+class Load:
+    """One installation with accounts, and what is asked of it."""
+
+    def __init__(self, folder: Path, plan: Plan, console: Console) -> None:
+        self.plan, self.console = plan, console
+        self.stand = Stand(folder)
+        self.stand.prepare()
+        self.tokens_file = folder / "tokens"
+        if not self.tokens_file.exists():
+            console.print("loading the demo, training, and making accounts")
+            self.stand.manage("load_demo")
+            self.stand.manage("train")
+            made = self.stand.python("-c", ACCOUNTS, str(N_ACCOUNTS))
+            self.tokens_file.write_text(made.output)
+        self.tokens = self.tokens_file.read_text().split()
+        self.capacity = 0.0
+
+    def measure(self, part: str, web: Web) -> list[Figure]:
+        """Return the figures of a part."""
+        self.console.print(f"{part}: {describe_load()}")
+        return getattr(self, f"_{part}")(web, self.plan.seconds[part])
+
+    # -- parts -------------------------------------------------------------------------------
+
+    def _bare(self, web: Web, seconds: float) -> list[Figure]:
+        """Throughput of /recommend beside that of a bare read, both from four connections."""
+        bare = self._throughput(web, "/bare", seconds)
+        own = self._throughput(web, "/recommend", seconds)
+        self.capacity = own
+        return [
+            Figure("bare", "bare read a second", bare),
+            Figure("bare", "/recommend a second", own),
+            Figure("bare", "/recommend beside a bare read", own / bare, least=0.5),
+        ]
+
+    def _single(self, web: Web, seconds: float) -> list[Figure]:
+        with ExitStack() as stack:
+            client = Client(web, self.tokens[:40], stack)
+            until = time.monotonic() + seconds
+            times, n = [], 0
+            while time.monotonic() < until or n < 200:
+                _, milliseconds = client.post("/recommend", wishes(n), n)
+                times.append(milliseconds)
+                n += 1
+        return [
+            Figure("single", "/recommend p50", float(np.percentile(times[60:], 50)), "ms"),
+            Figure("single", "/recommend p99", float(np.percentile(times[60:], 99)), "ms", most=30),
+        ]
+
+    def _listeners(self, web: Web, seconds: float) -> list[Figure]:
+        rows = self._crowd(web, users=self.plan.listeners, pace="5,10", seconds=seconds)
+        begin = rows[0][0] + min(30.0, seconds / 3)
+        rows = [row for row in rows if row[0] >= begin]  # once all have come
+        times = [row[3] for row in rows]
+        return [
+            Figure("listeners", "at once", self.plan.listeners),
+            Figure("listeners", "requests a second", len(rows) / (rows[-1][0] - rows[0][0])),
+            Figure("listeners", "errors", sum(row[2] not in (200, 201) for row in rows), most=0),
+            Figure("listeners", "p95", float(np.percentile(times, 95)), "ms", most=120),
+            Figure("listeners", "p99", float(np.percentile(times, 99)), "ms", most=250),
+        ]
+
+    def _overload(self, web: Web, seconds: float) -> list[Figure]:
+        """Four times what it can do; no listener asks more often than the limits allow."""
+        capacity = self.capacity or self._throughput(web, "/recommend", 5)
+        users = min(N_ACCOUNTS, round(4 * capacity))
+        rows = self._crowd(web, users=users, pace=str(users / (4 * capacity)), seconds=seconds)
+        ended = time.monotonic()
+        served = [row[3] for row in rows if row[2] in (200, 201)]
+        turned = [row for row in rows if row[2] in (429, 503)]
+        offered = len(rows) / (rows[-1][0] - rows[0][0])
+        with ExitStack() as stack:
+            client = Client(web, self.tokens[-40:], stack)
+            while client.post("/recommend", wishes(0), 0)[1] > 100:
+                if time.monotonic() - ended > 60:
+                    break
+        normal = time.monotonic() - ended
+        statuses = dict(Counter(row[2] for row in rows))
+        self.console.print(f"capacity {capacity:.0f}/s, asked for {offered:.0f}/s: {statuses}")
+        other = len(rows) - len(served) - len(turned)
+        return [
+            Figure("overload", "asked for, times the capacity", offered / capacity),
+            Figure("overload", "served a second", len(served) / seconds),
+            Figure("overload", "neither served nor 429 nor 503", other, most=0),
+            Figure("overload", "429 or 503 without Retry-After",
+                   sum(not row[4] for row in turned), most=0),
+            Figure("overload", "served, p99", float(np.percentile(served, 99)), "ms", most=1000),
+            Figure("overload", "normal again after", normal, "s", most=10),
+        ]  # fmt: skip
+
+    def _soak(self, web: Web, seconds: float) -> list[Figure]:
+        capacity = self.capacity or self._throughput(web, "/recommend", 5)
+        users = max(1, round(0.6 * capacity * 7.5))
+        samples: list[tuple[float, int]] = []
+        stop = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(max(1.0, seconds / 60)):
+                memory = sum(memory_of(pid).proportional for pid in web.workers)
+                samples.append((memory, self._connections()))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        rows = self._crowd(web, users=users, pace="5,10", seconds=seconds)
+        stop.set()
+        watcher.join()
+        third = max(1, len(samples) // 3)
+        early = float(np.median([memory for memory, _ in samples[third : 2 * third]]))
+        late = float(np.median([memory for memory, _ in samples[2 * third :]]))
+        before = max(n for _, n in samples[: 2 * third])
+        after = max(n for _, n in samples[2 * third :])
+        return [
+            Figure("soak", "listeners, for 60 % of the capacity", users),
+            Figure("soak", "errors", sum(row[2] not in (200, 201) for row in rows), most=0),
+            Figure("soak", "memory, last third above the one before", 100 * (late / early - 1), "%",
+                   most=5),
+            Figure("soak", "connections to Postgres, growth", after - before, most=0),
+        ]  # fmt: skip
+
+    # -- tools -------------------------------------------------------------------------------
+
+    def _throughput(self, web: Web, path: str, seconds: float) -> float:
+        """Return the answers a second to four clients who ask again at once."""
+        until = time.monotonic() + seconds
+        counts = [0] * 4
+
+        def ask(slot: int) -> None:
+            with ExitStack() as stack:
+                client = Client(web, self.tokens, stack)
+                while time.monotonic() < until:
+                    client.post(path, wishes(0), slot + 4 * counts[slot])
+                    counts[slot] += 1
+
+        threads = [threading.Thread(target=ask, args=(slot,)) for slot in range(len(counts))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(counts) / seconds
+
+    def _crowd(self, web: Web, *, users: int, pace: str, seconds: float) -> list[list[Any]]:
+        """Return a row for each request of a locust run, in order of time."""
+        out = self.stand.folder / "requests.jsonl"
+        out.unlink(missing_ok=True)
+        command = [
+            *(str(LOCUST), "-f", str(ROOT / "benchmarks" / "locustfile.py"), "--headless"),
+            *("-u", str(users), "-r", str(max(10, users // 10)), "-t", f"{seconds:.0f}s"),
+            *("--host", f"http://127.0.0.1:{web.port}", "--only-summary", "--stop-timeout", "30"),
+        ]
+        env = {
+            "PATH": os.environ["PATH"],
+            "LOAD_TOKENS": str(self.tokens_file),
+            "LOAD_OUT": str(out),
+            "LOAD_PACE": pace,
+        }
+        with (self.stand.folder / "locust.log").open("w") as log:
+            subprocess.run(  # noqa: S603 (our own command)
+                command, env=env, stdout=log, stderr=subprocess.STDOUT, check=False
+            )
+        rows = sorted(json.loads(line) for line in out.read_text().splitlines())
+        if not rows:
+            raise RuntimeError((self.stand.folder / "locust.log").read_text()[-2000:])
+        return rows
+
+    def _connections(self) -> int:
+        import psycopg2
+
+        connection = psycopg2.connect(self.stand.env["DATABASE_URL"])
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = 'musicrec'")
+                return int(cursor.fetchone()[0])
+        finally:
+            connection.close()
+
+    @contextmanager
+    def helpers(self):
+        """Run a worker and the schedule beside."""
+        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "musicrec"]
+        commands = (
+            [*celery, "worker", "-Q", "default", "--concurrency", "1", "--loglevel", "warning"],
+            [*celery, "beat", "--loglevel", "warning", "--pidfile="],
+        )
+        processes = []
+        try:
+            for number, command in enumerate(commands):
+                with (self.stand.folder / f"celery-{number}.log").open("w") as log:
+                    processes.append(
+                        subprocess.Popen(  # noqa: S603 (our own command)
+                            command, env=self.stand.env, cwd=ROOT, stdout=log,
+                            stderr=subprocess.STDOUT,
+                        )
+                    )  # fmt: skip
+            yield
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(30)
+
+
+def main() -> int:
+    """Measure; 1 where a bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="minutes instead of an hour")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    options = parser.parse_args()
+    parts = options.only.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    console = Console()
+    console.print(describe_machine())
+    if not LOCUST.exists():
+        console.print("locust is missing; make bench-load installs it")
+        return 1
+    load = Load(ROOT / "var" / "bench" / "load", SHORT if options.short else FULL, console)
+    figures: list[Figure] = []
+    with load.stand.web("benchmarks.bare") as web, load.helpers():
+        for part in [part for part in PARTS if part in parts]:
+            figures += load.measure(part, web)
+    print_figures(console, figures)
+    return 1 if any(figure.verdict == "MISSED" for figure in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
