@@ -151,7 +151,7 @@ class Installation:
         """Start gunicorn as the image does, and wait until it is ready."""
         self.env["WEB_WORKERS"] = str(workers)
         process = self.start("web", *self.web_command())
-        wait_until(lambda: self.is_ready(), seconds=90, what="the web process", log=self.log("web"))
+        wait_until(self.is_ready, seconds=300, what="the web process", log=self.log("web"))
         return process
 
     def web_command(self) -> tuple[str, ...]:

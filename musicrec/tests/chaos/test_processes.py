@@ -38,7 +38,7 @@ def test_the_entry_points_serve_over_https_learn_and_stop_when_asked(installatio
     bind = entry["web"].index("-b") + 1
     entry["web"][bind] = f"127.0.0.1:{installation.port}"
     installation.start("web", *as_module(entry["web"]))
-    wait_until(installation.is_ready, seconds=90, what="ready", log=installation.log("web"))
+    wait_until(installation.is_ready, seconds=300, what="ready", log=installation.log("web"))
     status, _ = installation.get("/", **{"X-Forwarded-Proto": "http"})
     assert status == 301  # to https
     assert installation.get("/", Host="elsewhere.example")[0] == 400
