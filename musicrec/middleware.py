@@ -9,9 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import resolve
 from django.utils import timezone
 
-from recommendations.services.request_times import request_times
-
 from musicrec.exceptions import problem_response
+from recommendations.services.request_times import request_times
 
 logger = logging.getLogger(__name__)
 
