@@ -9,7 +9,7 @@ import django.db.models.functions.comparison
 import recommendations.models.search
 from django.db import migrations, models
 
-from recommendations.models.search_text import normalize
+from recommendations.core.search_text import normalize
 
 
 

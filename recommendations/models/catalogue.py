@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
+from recommendations.core.search_text import normalize
 from recommendations.models.search import NormalizedField, SearchQuerySet, words_of
-from recommendations.models.search_text import normalize
 
 UNIT_FEATURES = (
     "danceability",

@@ -6,7 +6,7 @@ from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
-from recommendations.models.search_text import MAX_TEXT, normalize, prefix_query
+from recommendations.core.search_text import MAX_TEXT, normalize, prefix_query
 
 
 class NormalizedField(models.CharField):

@@ -7,8 +7,8 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.models import User
+from recommendations.core.search_text import normalize
 from recommendations.models import Artist, ServingState, Track
-from recommendations.models.search_text import normalize
 from recommendations.services import audit
 
 

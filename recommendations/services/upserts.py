@@ -8,8 +8,8 @@ from typing import Any
 from django.db import connection, transaction
 
 from accounts.models import Listener, Preferences, ServiceAccount
+from recommendations.core.search_text import normalize
 from recommendations.models.catalogue import AUDIO_FEATURES
-from recommendations.models.search_text import normalize
 from recommendations.services.imports.reading import copy_rows, create_stage
 from recommendations.services.imports.tracks import (
     EXTRAS,

@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from recommendations.core.search_text import normalize, prefix_query
 from recommendations.models import Artist, Track
-from recommendations.models.search_text import normalize, prefix_query
 from recommendations.services.catalogue import touch_catalogue
 from recommendations.tests.factories import make_catalogue, make_track
 

@@ -21,9 +21,9 @@ from accounts.service_accounts import Scope
 from musicrec.paging import MAX_LIMIT, KeysetPages
 from musicrec.parsers import BulkJSONParser
 from recommendations.core.arrays import top_k
+from recommendations.core.search_text import normalize
 from recommendations.models import Artist, Genre, Track
 from recommendations.models.search import best_matches
-from recommendations.models.search_text import normalize
 from recommendations.serializers import (
     ArtistDetailSerializer,
     ArtistPageSerializer,

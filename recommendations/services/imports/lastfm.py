@@ -16,8 +16,8 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
+from recommendations.core.search_text import normalize
 from recommendations.models.catalogue import AUDIO_FEATURES
-from recommendations.models.search_text import normalize
 from recommendations.services.imports.listens import load_staged_listens, stage_listens
 from recommendations.services.imports.reading import (
     BadRow,

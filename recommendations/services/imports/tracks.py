@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
+from recommendations.core.search_text import normalize
 from recommendations.models.catalogue import AUDIO_FEATURES, UNIT_FEATURES, https_only
-from recommendations.models.search_text import normalize
 from recommendations.services.catalogue import add_names, index_tracks, touch_catalogue
 from recommendations.services.imports.reading import (
     BadRow,
