@@ -5,9 +5,15 @@ import os
 import sys
 
 
+OFFLINE = {"evaluate", "cross_validate"}
+"""Commands that need neither database nor broker, and start none."""
+
+
 def main() -> None:
     """Run a management command."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
+    offline = len(sys.argv) > 1 and sys.argv[1] in OFFLINE
+    settings = "musicrec.offline_settings" if offline else "musicrec.settings"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

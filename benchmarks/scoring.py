@@ -50,8 +50,8 @@ BATCH_SIZES = (1024, 4096, 1_000_000)
 def main() -> None:
     """Measure, and print milliseconds and agreement as one JSON object."""
     snapshot = take_snapshot()
-    network = random_network(snapshot, np.random.default_rng(0))
-    model = serving_model(snapshot, network)
+    network, fold_in = random_network(snapshot, np.random.default_rng(0))
+    model = serving_model(snapshot, network, fold_in)
     listener = median_listener(snapshot, model)
     vector = listener.user_vector
 
@@ -99,20 +99,19 @@ class OneListener(keras.Model):
         return tf.transpose(scores)
 
 
-def random_network(snapshot: Snapshot, rng: np.random.Generator) -> Network:
-    """Return a network of the default sizes, its weights and statistics drawn at random."""
+def random_network(snapshot: Snapshot, rng: np.random.Generator) -> tuple[Network, FoldIn]:
+    """Return a network of the default sizes, its weights drawn at random, and its fold-in."""
     n_tracks, dim = len(snapshot.track_pks), FactorizationConfig().dim
     fold_in = fold_in_with(rng.normal(0, 0.2, (n_tracks, dim)).astype(np.float32))
     no_content = sparse.csr_matrix((n_tracks, 1), dtype=np.float32)
     item_mean = np.full(n_tracks, 0.5, np.float32)
-    popularity = np.zeros(n_tracks, np.float32)
-    network = Network(fold_in, no_content, item_mean, popularity, NetworkConfig(), seed=0)
+    network = Network(fold_in, no_content, item_mean, NetworkConfig(), seed=0)
     for variable in network.trainable_variables:
         variable.assign(rng.normal(0, 0.2, variable.shape).astype(np.float32))
     for norm in network.norms:
         norm.moving_mean.assign(rng.normal(0, 0.2, norm.moving_mean.shape))
         norm.moving_variance.assign(rng.uniform(0.5, 2, norm.moving_variance.shape))
-    return network
+    return network, fold_in
 
 
 def fold_in_with(embeddings: np.ndarray) -> FoldIn:
@@ -126,14 +125,13 @@ def fold_in_with(embeddings: np.ndarray) -> FoldIn:
     )
 
 
-def serving_model(snapshot: Snapshot, network: Network) -> ServingModel:
+def serving_model(snapshot: Snapshot, network: Network, fold_in: FoldIn) -> ServingModel:
     """Return the network as it would serve, with the data's content and item-to-item weights."""
     pairs = snapshot.interactions
-    fold_in = fold_in_with(network.factors.numpy())
     counts = pairs.track_counts()
     return ServingModel(
         track_ids=snapshot.track_pks,
-        network=network.export(fold_in, mean_preference=0.5, fusion=network.config.fusion),
+        network=network.export(fold_in, mean_preference=0.5),
         similarity=item_weights(affinities_of(pairs), SimilarityConfig()),
         content=snapshot.content,
         content_projection=np.zeros((1, fold_in.embeddings.shape[1]), np.float32),

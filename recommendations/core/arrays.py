@@ -87,6 +87,11 @@ class SparseRows:
     def weighted_sum(self, rows: AnyRows, weights: NDArray[np.floating]) -> SparseVector:
         """Return `weights @ matrix[rows]`, of which only the non-empty columns are held."""
         position, owner = self.entries_of(rows)
+        if 8 * len(position) > self.n_columns:  # a dense sum is cheaper than sorting the columns
+            weighted = self.values[position] * weights[owner]
+            total = np.bincount(self.columns[position], weighted, minlength=self.n_columns)
+            filled = np.flatnonzero(total)
+            return SparseVector(filled, total[filled].astype(np.float32), self.n_columns)
         columns, at = np.unique(self.columns[position], return_inverse=True)
         values = np.bincount(at, self.values[position] * weights[owner], minlength=len(columns))
         return SparseVector(columns, values.astype(np.float32), self.n_columns)

@@ -27,7 +27,7 @@ from recommendations.core.fold_in import FoldIn
 from recommendations.core.neumf import NeuMF
 from recommendations.core.serving_model import ServingModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 
 Arrays = dict[str, NDArray[Any]]
@@ -148,6 +148,7 @@ def _to_arrays(model: ServingModel) -> tuple[Arrays, dict[str, Any]]:
     arrays: Arrays = {
         "track_ids": np.asarray(model.track_ids, np.int64),
         "item_factors": network.item_factors,
+        "fold_in_embeddings": fold_in.embeddings,
         "item_gram": fold_in.gram,
         "prior_mean": fold_in.prior_mean,
         "fusion": network.fusion,
@@ -214,7 +215,7 @@ def _from_arrays(
     network = NeuMF(
         item_factors=a["item_factors"],
         fold_in=FoldIn(
-            embeddings=a["item_factors"][:, : len(a["item_gram"])],
+            embeddings=a["fold_in_embeddings"],
             gram=a["item_gram"],
             prior_mean=a["prior_mean"],
             unobserved_weight=float(constants["unobserved_weight"]),

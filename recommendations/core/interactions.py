@@ -194,9 +194,10 @@ def split_validation(
 ) -> tuple[Interactions, Interactions]:
     """Return (train, held out): up to `per_user` pairs of each listener are held out.
 
-    Only listeners who keep at least as many pairs as they lose, and one more, take part, and at
-    most `max_users` of them, drawn at random.  A listener's newest pairs are held out if
-    `newest` and their times are known, random ones otherwise.
+    A listener keeps at least as many pairs as they lose, and one more: a short history gives up
+    fewer pairs, and one of less than three none.  At most `max_users` listeners take part, drawn
+    at random.  A listener's newest pairs are held out if `newest` and their times are known,
+    random ones otherwise.
     """
     n = len(interactions)
     chance = rng.random(n)
@@ -208,13 +209,13 @@ def split_validation(
     begin = np.flatnonzero(new_user)
     rank = np.arange(n) - np.repeat(begin, np.diff(np.r_[begin, n]))
     counts = np.bincount(interactions.user_rows, minlength=interactions.n_users)
-    able = np.flatnonzero(counts >= 2 * per_user + 1)
+    quota = np.clip((counts - 1) // 2, 0, per_user)
+    able = np.flatnonzero(quota)
     if max_users is not None and len(able) > max_users:
         able = rng.choice(able, max_users, replace=False)
-    takes_part = np.zeros(interactions.n_users, bool)
-    takes_part[able] = True
+    quota[~np.isin(np.arange(interactions.n_users), able)] = 0
     held_out = np.zeros(n, bool)
-    held_out[order] = (rank < per_user) & takes_part[users]
+    held_out[order] = rank < quota[users]
     return interactions.take(~held_out), interactions.take(held_out)
 
 

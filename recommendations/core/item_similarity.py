@@ -4,7 +4,7 @@ EASE (Steck, WWW 2019) regresses every track on all others, B = I - P / diag(P) 
 P = (X'X + Lambda)^-1.  With Lambda = lambda + mu * count it is the dropout-regularized linear
 autoencoder (RDLAE; Moon et al., SIGIR 2023).  With fewer listeners than tracks P comes from the
 listeners' Gram matrix (Woodbury), and only blocks of B exist at any time: the strongest weights per
-target track are kept.
+target track are kept, those that speak against a track among them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scipy import sparse
 from recommendations.core.arrays import AnyRows, Floats, SparseRows, Table, top_k
 
 _BLOCK = 1024  # target tracks whose dense weights exist at once
+_SMALLEST = 1e-6  # below this, half precision has no digits left
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,18 @@ class SimilarityConfig:
     Attributes:
         penalty: lambda, the constant part of the ridge penalty.
         penalty_per_count: mu, the part per listener of the track.
-        neighbours: weights kept for each target track.
+        neighbours: weights kept for each target track, at least.
+        room: weights kept in all; a catalogue small enough keeps more neighbours for it.  In a
+            dense data set (MovieLens) the long tail of small weights matters, and in a large
+            catalogue there is hardly any.
         max_tracks: where both tracks and listeners outnumber this, only so many of the most heard
             tracks take part, since the inverse costs the cube of the smaller number.
     """
 
     penalty: float = 100.0
     penalty_per_count: float = 0.5
-    neighbours: int = 100
+    neighbours: int = 64
+    room: int = 4_000_000
     max_tracks: int = 20_000
 
 
@@ -52,6 +57,7 @@ def affinity_matrix(
 def item_weights(affinities: sparse.csr_matrix, config: SimilarityConfig) -> SparseRows:
     """Return B, a row per history track and a column per target, the strongest of each column.
 
+    The strongest are the largest without regard to sign.
     O(m^3) time and O(m^2) memory with m the smaller of listeners and tracks.
     """
     n_users, n_tracks = affinities.shape
@@ -70,10 +76,10 @@ def item_weights(affinities: sparse.csr_matrix, config: SimilarityConfig) -> Spa
     values_of: list[Floats] = []
     targets_of: list[NDArray[np.intp]] = []
     for begin, block in columns:  # block: (len(kept), width), diagonal already zero
-        k = min(config.neighbours, len(block))
-        strongest = np.argpartition(-block, k - 1, axis=0)[:k]
+        k = min(max(config.neighbours, config.room // n_tracks), len(block))
+        strongest = np.argpartition(-np.abs(block), k - 1, axis=0)[:k]
         values = np.take_along_axis(block, strongest, axis=0)
-        real = values > 0
+        real = np.abs(values) > _SMALLEST
         rows_of.append(kept[strongest[real]])
         values_of.append(values[real])
         targets = np.broadcast_to(kept[begin : begin + block.shape[1]], strongest.shape)
@@ -139,6 +145,7 @@ def similar_tracks(
     nobody heard), at most 1.
     """
     columns, values = weights.row(track_row)
+    columns, values = columns[values > 0], values[values > 0]
     if len(columns) >= k:
         strongest = top_k(values, k)
         return columns[strongest].astype(np.intp), 1 + values[strongest]

@@ -37,9 +37,10 @@ class NeuMF:
 
     Attributes:
         item_factors: the tracks' side of the factorization branch, shape
-            (n_tracks, dim + history_dim): the embeddings that listeners are folded in with, then
-            those that meet the pooled history.
-        fold_in: how a listener's embedding is found; it sees the first `dim` factors.
+            (n_tracks, dim + history_dim): those that meet the folded-in embedding, then those that
+            meet the pooled history.
+        fold_in: how a listener's embedding is found, by pre-trained track embeddings of its own,
+            shape (n_tracks, dim), from which the first `dim` factors were learned.
         fusion: weight of each factor in the fusion layer, shape (dim + history_dim,).
         item_bias: fusion layer's constant for each track, shape (n_tracks,).
         history_embeddings: what each track in a history adds to the pooled embedding, shape
@@ -75,12 +76,11 @@ class NeuMF:
 
         Only rows that are gathered are ever converted back, so nothing is slower for it.
         """
-        factors: Table = self.item_factors.astype(np.float16)
-        dim = len(self.fold_in.gram)
+        embeddings: Table = self.fold_in.embeddings.astype(np.float16)
         return replace(
             self,
-            item_factors=factors,
-            fold_in=replace(self.fold_in, embeddings=factors[:, :dim]),
+            item_factors=self.item_factors.astype(np.float16),
+            fold_in=replace(self.fold_in, embeddings=embeddings),
             history_embeddings=self.history_embeddings.astype(np.float16),
             item_hidden=self.item_hidden.astype(np.float16),
         )
@@ -163,7 +163,7 @@ class NeuMF:
         logits += to_item * self.item_mean[rows] + to_user * user_vector[-1] + constant
         for here, hidden in self._last_hidden(user_vector, rows):
             logits[here] += hidden @ np.asarray(from_hidden, np.float32)
-        folded = factors[:, :dim] @ user_vector[:dim]
+        folded = self.fold_in.embeddings[rows].astype(np.float32) @ user_vector[:dim]
         return np.stack([logits, folded, np.ones(len(rows))], axis=1).astype(np.float32)
 
     def influences(self, track_rows: AnyRows, preferences: NDArray[np.floating]) -> Floats:

@@ -95,8 +95,9 @@ def test_an_array_with_nan_is_corrupt_even_under_a_right_checksum(folder):
 
 
 def test_a_newer_schema_is_refused_not_guessed_at(folder):
-    rewrite(folder, schema_version=artefact.SCHEMA_VERSION + 1)
-    with pytest.raises(CorruptArtefact, match="has schema 2, this program reads 1"):
+    ours, newer = artefact.SCHEMA_VERSION, artefact.SCHEMA_VERSION + 1
+    rewrite(folder, schema_version=newer)
+    with pytest.raises(CorruptArtefact, match=f"has schema {newer}, this program reads {ours}"):
         artefact.load(folder)
 
 

@@ -89,8 +89,14 @@ def test_a_split_loses_nothing_and_leaves_every_listener_more_than_it_takes(seed
     assert len(train) + len(held_out) == len(made)
     kept = np.bincount(train.user_rows, minlength=10)
     taken = np.bincount(held_out.user_rows, minlength=10)
-    assert ((taken == 0) | ((taken == per_user) & (kept > taken))).all()
+    assert ((taken == 0) | ((taken <= per_user) & (kept > taken))).all()
     assert (taken > 0).sum() <= 4
+
+
+def test_a_short_history_gives_up_fewer_pairs():
+    made = make_interactions([(0, t) for t in range(9)] + [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)])
+    _, held_out = split_validation(made, rng=np.random.default_rng(0), per_user=3)
+    assert np.bincount(held_out.user_rows, minlength=3).tolist() == [3, 1, 0]
 
 
 def test_histories_are_the_pairs_by_listener():

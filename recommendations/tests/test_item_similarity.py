@@ -23,7 +23,7 @@ def dense(weights):
 def test_weights_solve_the_constrained_regression():
     # Each column is the ridge regression of one track on the others (Steck 2019, equation 1).
     matrix = make_matrix(60, 8)
-    config = SimilarityConfig(penalty=5, penalty_per_count=0.5, neighbours=8)
+    config = SimilarityConfig(penalty=5, penalty_per_count=0.5)
     found = dense(item_weights(matrix, config))
     x = matrix.toarray()
     penalty = 5 + 0.5 * x.sum(axis=0)
@@ -31,13 +31,13 @@ def test_weights_solve_the_constrained_regression():
         others = [i for i in range(8) if i != target]
         gram = x[:, others].T @ x[:, others] + np.diag(penalty[others])
         expected = np.linalg.solve(gram, x[:, others].T @ x[:, target])
-        assert found[others, target] == pytest.approx(np.maximum(expected, 0), abs=2e-3)
+        assert found[others, target] == pytest.approx(expected, abs=2e-3)
         assert found[target, target] == 0
 
 
 def test_fewer_listeners_than_tracks_give_the_same_weights():
     matrix = make_matrix(20, 30)
-    config = SimilarityConfig(penalty=3, penalty_per_count=1, neighbours=30)
+    config = SimilarityConfig(penalty=3, penalty_per_count=1)
     few = dense(item_weights(matrix, config))
     # Listeners who did nothing change no sum, but make the tracks the smaller side.
     padded = sparse.vstack([matrix, sparse.csr_matrix((20, 30), dtype=np.float32)], format="csr")
@@ -46,12 +46,31 @@ def test_fewer_listeners_than_tracks_give_the_same_weights():
 
 def test_the_strongest_weights_of_each_target_are_kept():
     matrix = make_matrix(60, 12)
-    everything = dense(item_weights(matrix, SimilarityConfig(penalty=5, neighbours=12)))
-    few = dense(item_weights(matrix, SimilarityConfig(penalty=5, neighbours=3)))
+    everything = dense(item_weights(matrix, SimilarityConfig(penalty=5)))
+    few = dense(item_weights(matrix, SimilarityConfig(penalty=5, neighbours=3, room=0)))
     for target in range(12):
-        strongest = np.sort(everything[:, target])[-3:]
-        assert np.sort(few[:, target])[-3:] == pytest.approx(strongest)
-        assert (few[:, target] > 0).sum() <= 3
+        strongest = np.sort(np.abs(everything[:, target]))[-3:]
+        assert np.sort(np.abs(few[:, target]))[-3:] == pytest.approx(strongest)
+        assert np.count_nonzero(few[:, target]) <= 3
+
+
+def test_a_small_catalogue_keeps_more_than_the_fewest_neighbours():
+    matrix = make_matrix(60, 12)
+    weights = dense(item_weights(matrix, SimilarityConfig(penalty=5, neighbours=3, room=12 * 7)))
+    assert np.count_nonzero(weights, axis=0).tolist() == [7] * 12
+
+
+def test_a_weight_that_speaks_against_a_track_makes_none_similar():
+    rng = np.random.default_rng(0)
+    first = rng.random(200) < 0.5
+    matrix = sparse.csr_matrix(
+        np.stack([first, ~first, np.ones(200, bool)], axis=1).astype(np.float32)
+    )
+    weights = item_weights(matrix, SimilarityConfig(penalty=5))
+    assert dense(weights)[0, 1] < 0
+    rows, scores = similar_tracks(weights, np.zeros((3, 2), np.float32), 0, k=1)
+    assert rows.tolist() == [2]
+    assert scores[0] > 1
 
 
 def test_a_track_nobody_heard_has_no_weights_but_still_has_neighbours():

@@ -37,7 +37,7 @@ def trained():
 
 def test_numpy_equals_keras_for_every_track(trained):
     network, fold_in = trained
-    served = network.export(fold_in, 0.6, network.config.fusion)
+    served = network.export(fold_in, 0.6)
     history, liking = np.array([3, 9, 40]), np.array([1.0, 0.0, 0.5], np.float32)
     everything = np.arange(N_TRACKS)
     users = network.user_inputs(
@@ -63,7 +63,7 @@ def test_numpy_equals_keras_for_every_track(trained):
 
 def test_the_perceptron_and_the_history_matter_to_the_score(trained):
     network, fold_in = trained
-    served = network.export(fold_in, 0.6, network.config.fusion)
+    served = network.export(fold_in, 0.6)
     vector = served.user_vector(np.array([3, 9]), np.ones(2))
     assert not np.allclose(served.scores(vector), served.factor_scores(vector), atol=0.01)
     other = served.user_vector(np.array([3, 10]), np.ones(2))

@@ -299,6 +299,22 @@ def test_a_damaged_model_gives_way_to_the_one_before(tracks, trained, damage):
     assert ask(listener, "content_based").recommendation.fallback == ""
 
 
+def test_a_model_whose_files_are_back_serves_again_without_a_promotion(
+    tracks, trained, settings, monkeypatch
+):
+    make_version(trained, tracks)
+    version = make_version(trained, tracks)
+    path = folder_of(version) / "item_factors.npy"
+    whole = path.read_bytes()
+    truncate_array(version)
+    assert ask(make_listener(genres=["rock"])).recommendation.fallback == "previous_model"
+    path.write_bytes(whole)
+    monkeypatch.setattr(state, "TREND_SECONDS", 0.0)
+    settings.MUSICREC = {**settings.MUSICREC, "REFRESH_SECONDS": 0.0}
+    row = ask(make_listener(genres=["rock"]), "neural_cf").recommendation
+    assert (row.fallback, row.model_version_id) == ("", version.pk)
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_where_no_model_can_be_loaded_lists_come_from_content(version, damage):
     damage(version)

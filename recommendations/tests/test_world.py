@@ -91,7 +91,7 @@ def test_expected_preference_is_the_mean_of_the_responses(world):
 
 def test_expected_preference_grows_with_utility_and_stays_inside_the_scale():
     expected = expected_preferences(np.linspace(-20, 20, 401))
-    assert (np.diff(expected) >= 0).all()
+    assert (np.diff(expected) >= -1e-12).all()  # rounding, where it is flat
     assert expected[0] < 0.01
     assert expected[-1] > 0.99
 

@@ -49,7 +49,7 @@ class BatchConfig:
     users_per_batch: int = 64
     negatives: int = 256
     negatives_without_perceptron: int = 4096
-    target_share: float = 0.5
+    target_share: float = 0.25
     max_history: int = 1000
 
     def without_perceptron(self) -> BatchConfig:

@@ -67,7 +67,7 @@ def read_columns(path: Path, wanted: Sequence[str]) -> list[tuple[str, ...]]:
         ValueError: a file without those columns, or a row of another width; names file and line.
     """
     open_text = gzip.open if str(path).endswith(".gz") else open
-    with open_text(path, "rt", encoding="utf-8", newline="") as text:
+    with open_text(path, "rt", encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text)
         header = next(reader, [])
         missing = [name for name in wanted if name not in header]
@@ -76,6 +76,8 @@ def read_columns(path: Path, wanted: Sequence[str]) -> list[tuple[str, ...]]:
         places = [header.index(name) for name in wanted]
         rows = []
         for row in reader:
+            if not row:  # a blank line
+                continue
             if len(row) != len(header):
                 raise ValueError(
                     f"{path}, line {reader.line_num}: expected {len(header)} columns, "
@@ -121,7 +123,7 @@ def read_interactions(path: Path) -> Interactions:
 def _read_optional(path: Path, name: str) -> np.ndarray | None:
     """Return a column of numbers, or None where the file does not have it."""
     open_text = gzip.open if str(path).endswith(".gz") else open
-    with open_text(path, "rt", encoding="utf-8", newline="") as text:
+    with open_text(path, "rt", encoding="utf-8-sig", newline="") as text:
         if name not in next(csv.reader(text), []):
             return None
     try:

@@ -1,13 +1,13 @@
 """NeuMF (He et al., WWW 2017) as a Keras model, and its export to arrays for serving.
 
-The factorization branch starts from the embeddings of `training.factorization`, the perceptron
-branch and the fusion are learned here.  Nothing outside `training/` imports this module, and
-TensorFlow with it.
+The factorization branch starts from the embeddings of `training.factorization` (pre-training, as
+in He et al., section 3.4.1); its tracks' embeddings, the history's, the perceptron branch and the
+fusion are learned here together, by gradient.  Nothing outside `training/` imports this module,
+and TensorFlow with it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,11 +31,13 @@ class NetworkConfig:
             meets in the factorization branch and that enters the perceptron.
         layers: widths of the hidden layers.
         dropout: rate after each hidden layer.
-        l2: penalty per sample on the embeddings that the sample touches.
-        fusion: weight of the factorization's score (about 0 to 1) while the rest is learned.
+        l2: penalty per sample on the embeddings that the sample touches; on those that were
+            pre-trained, on their distance from where they started.
+        fusion: weight of the pre-trained factorization's score (about 0 to 1) in the logit that
+            learning starts from.
     """
 
-    history_dim: int = 64
+    history_dim: int = 58
     layers: tuple[int, ...] = (32, 16)
     dropout: float = 0.1
     l2: float = 1e-3
@@ -60,7 +62,11 @@ class Network(keras.Model):
         self.config = config
         n_tracks, dim = fold_in.embeddings.shape
         n_features = content.shape[1]
-        self.factors = tf.constant(fold_in.embeddings)
+        start = fold_in.embeddings * np.float32(config.fusion)
+        self.pretrained = tf.constant(start)
+        self.factors = self.add_weight(
+            shape=start.shape, initializer=_exactly(start), name="factors"
+        )
         self.content = tf.constant(content.toarray().astype(np.float32))
         self.item_mean = tf.constant(item_mean, tf.float32)
         seeds = keras.random.SeedGenerator(seed)
@@ -134,6 +140,10 @@ class Network(keras.Model):
         """Return the perceptron branch's track embeddings, shape (n, history_dim)."""
         return tf.gather(self.items, rows) + tf.gather(self.content, rows) @ self.item_projection
 
+    def drift(self, rows: tf.Tensor) -> tf.Tensor:
+        """Return how far some tracks' factors are from where they started, shape (n, dim)."""
+        return tf.gather(self.factors, rows) - tf.gather(self.pretrained, rows)
+
     def call(
         self,
         users: tf.Tensor,
@@ -167,7 +177,7 @@ class Network(keras.Model):
         bias = self.item_bias
         block_factor = tf.matmul(pooled, block_items, transpose_b=True)
         block_factor += tf.gather(bias, block_rows)
-        own = self.config.fusion * users[:, :dim]
+        own = users[:, :dim]
         block_logits = block_factor + tf.matmul(
             own, tf.gather(self.factors, block_rows), transpose_b=True
         )
@@ -202,13 +212,14 @@ class Network(keras.Model):
             hidden = self.dropouts[i](hidden, training=training)
         return hidden
 
-    def export(self, fold_in: FoldIn, mean_preference: float, fusion: float) -> NeuMF:
+    def export(self, fold_in: FoldIn, mean_preference: float, fusion: float = 1.0) -> NeuMF:
         """Return the network as arrays, batch normalization folded in.
 
         Args:
             fold_in: the factorization branch.
             mean_preference: overall mean preference.
-            fusion: weight of the factorization's score beside the other branches.
+            fusion: weight of the folded-in embedding's score beside the other branches; 1 leaves
+                it as learned.
         """
         everything = tf.range(self.factors.shape[0])
         items = self.item_inputs(everything)
@@ -223,7 +234,7 @@ class Network(keras.Model):
         histories = self.histories + self.content @ self.history_projection
         return NeuMF(
             item_factors=factors,
-            fold_in=dataclasses.replace(fold_in, embeddings=factors[:, :dim]),
+            fold_in=fold_in,
             fusion=np.concatenate(
                 [np.full(dim, fusion, np.float32), np.ones(items.shape[1], np.float32)]
             ),

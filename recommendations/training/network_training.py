@@ -1,9 +1,10 @@
-"""Learning the network's history and perceptron branches, and their fusion with the factorization.
+"""Learning the network: all of the tracks' embeddings, the perceptron and the rating head, by Adam.
 
-The factorization is there first, and the other branches learn what it leaves over.  The weight that
-joins them (alpha in He et al., WWW 2017, equation 13) is chosen on validation in the end: the
-factorization's tracks were fitted to the very pairs that the network learns from, so a weight
-learned on those would trust it too much.
+The factorization branch starts pre-trained, and every track's factors are learned on from there
+together with the other branches.  The weight that joins the folded-in embedding's score to the
+rest (alpha in He et al., WWW 2017, equation 13) is looked at once more on validation: the
+pre-trained embeddings were fitted to the very pairs that the network learns from, so a weight
+learned on those alone would trust them too much.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from recommendations.training.network import Network
 from recommendations.training.selection import Progress, Report
 from recommendations.training.validation import ValidationSlice
 
-FUSION_WEIGHTS = (6.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0)
-"""Weights of the factorization's score (about 0 to 1) beside the other branches' logit."""
+FUSION_WEIGHTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+"""Factors that the learned score of the folded-in embedding is tried with."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class TrainedNetwork:
 
     Attributes:
         network: exported.
-        fusion_weight: weight of the factorization's score.
+        fusion_weight: factor on the learned score of the folded-in embedding.
         epochs: after how many epochs it was found.
     """
 
@@ -132,7 +133,7 @@ def train_network(
             "loss": float(np.mean(losses)),
         }
         if validation is not None and (epoch % config.check_every == 0 or epoch == planned):
-            exported = network.export(fold_in, mean_preference, 1.0)
+            exported = network.export(fold_in, mean_preference)
             weight, score = _choose_fusion(exported, validation)
             report["validation"] = score
             bad_looks += 1
@@ -150,7 +151,7 @@ def train_network(
 
 
 def _choose_fusion(network: NeuMF, validation: ValidationSlice) -> tuple[float, float]:
-    """Return the weight of the factorization that ranks best, and its NDCG@20."""
+    """Return the weight of the folded-in embedding that ranks best, and its NDCG@20."""
     dim = len(network.fold_in.gram)
     weights = np.array(FUSION_WEIGHTS, np.float32)[:, None] - 1  # one is in the logit already
     embeddings = np.ascontiguousarray(network.item_factors[:, :dim])
@@ -228,6 +229,8 @@ def _loss(
         for embeddings in (
             network.item_inputs(batch["target_rows"]),
             network.item_inputs(batch["negative_rows"]),
+            network.drift(batch["target_rows"]),
+            network.drift(batch["negative_rows"]),
             tf.gather(network.histories, batch["history_rows"]),
         )
     )

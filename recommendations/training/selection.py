@@ -26,7 +26,10 @@ Report = dict[str, float | int | str]
 Progress = Callable[[Report], None]
 
 MAX_USERS = 1200
-"""Listeners that settings are judged on; the blend is judged on all."""
+"""Listeners that settings are judged on."""
+
+MAX_BLEND_USERS = 3000
+"""Listeners that the blend is judged on."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class SelectionConfig:
         default_factory=lambda: {
             # From the network alone to, as good as, the item-to-item model alone.
             "item_to_item": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 3.0, 10.0),
-            "popularity": (-0.1, 0.0, 0.1),
+            "popularity": (-0.2, -0.1, 0.0, 0.1),
             "content": (0.0, 0.05, 0.1, 0.2, 0.4),
         }
     )
@@ -119,6 +122,7 @@ def choose_blend(
     """
     if not len(validation.users):
         return Blend(), {}
+    validation = validation.of_at_most(MAX_BLEND_USERS)
 
     def standardised(rows: np.ndarray, liking: np.ndarray) -> Floats:
         parts = model.components(model.listener(rows, liking))
@@ -140,14 +144,14 @@ def choose_blend(
         chosen = int(np.argmax(scores[: len(trials)]))
         return trials[chosen], float(scores[chosen]), scores[len(trials) :]
 
-    blend, _, alone = best(
+    blend, score, alone = best(
         [
             Blend(1.0, item, 0.0, popularity)
             for item, popularity in product(grid["item_to_item"], grid["popularity"])
         ]
     )
-    contents = grid["content"] if model.content.is_known else (0.0,)
-    blend, score, _ = best([replace(blend, content=weight) for weight in contents])
+    if model.content.is_known:
+        blend, score, _ = best([replace(blend, content=weight) for weight in grid["content"]])
     parts = {f"ndcg@20_{name}": float(value) for name, value in zip(COMPONENTS, alone, strict=True)}
     return blend, {**parts, "ndcg@20_hybrid_ensemble": score}
 

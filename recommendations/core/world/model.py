@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from recommendations.core.preference import preference_of
 from recommendations.core.world.population import (
     N_HIDDEN,
     Floats,
@@ -21,7 +22,6 @@ from recommendations.core.world.responses import (
     draw_response,
     expected_preferences,
     mean_absolute_error,
-    preference_of,
 )
 
 DAY_S = 86_400
@@ -215,11 +215,12 @@ class World:
     def outcome(self, track_row: int, z: float, rng: np.random.Generator) -> Outcome:
         """Draw the response to a track whose `utility` is `z`, as `respond` does."""
         kind, value = draw_response(z, rng)
+        preference = preference_of(kind, rating=round(value), completion=value)
         heard = value if kind in ("play", "skip") else 1.0
         delay_s = heard * float(self.catalogue.duration_s[track_row]) + rng.exponential(10.0)
         if self.late_share and rng.random() < self.late_share:
             delay_s += rng.uniform(20 * 60, 90 * 60)
-        return Outcome(kind, value, preference_of(kind, value), float(delay_s))
+        return Outcome(kind, value, preference, float(delay_s))
 
     def noise_floor(
         self,

@@ -47,15 +47,6 @@ def expected_preferences(z: Floats) -> Floats:
     return result
 
 
-def preference_of(kind: Kind, value: float) -> float:
-    """Return what a response says, in [0, 1]."""
-    if kind == "rating":
-        return (value - 1) / 4
-    if kind == "play":
-        return value
-    return 1.0 if kind in ("like", "save") else 0.0
-
-
 def draw_response(z: float, rng: np.random.Generator) -> tuple[Kind, float]:
     """Draw the kind of response to utility `z`, and its value."""
     enjoyment = float(_logistic(np.array(z + NOISE * rng.standard_normal())))
