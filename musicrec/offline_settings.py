@@ -11,4 +11,4 @@ os.environ.setdefault("DJANGO_SECRET_KEY", secrets.token_urlsafe(48))  # signs n
 os.environ["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/none"
 os.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
 
-from musicrec.settings import *  # noqa: E402, F403 (the settings follow the environment)
+from musicrec.settings import *  # noqa: F403 (the settings follow the environment)

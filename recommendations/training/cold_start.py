@@ -1,4 +1,4 @@
-"""How soon a new listener's list is personal: listeners held out of training entirely."""
+"""What training never saw: listeners held out entirely, and tracks held out entirely."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from recommendations.core.content import ContentFeatures
 from recommendations.core.interactions import NEUTRAL, Interactions
 from recommendations.core.metrics import ndcg_at_k
 from recommendations.core.serving_model import ServingModel
+from recommendations.training.evaluation import STRATEGIES
 from recommendations.training.fit import FitConfig, fit
 from recommendations.training.selection import Progress
 
 GIVEN = (0, 1, 3, 5, 10)
 K = 10
+COLD_TRACK_STRATEGIES = ("content_based", "hybrid_ensemble", "neural_cf")
 
 
 def measure_cold_start(
@@ -89,3 +91,63 @@ def _ndcg(
         scores[tracks[: max(GIVEN)]] = -np.inf
         values.append(ndcg_at_k(top_k(scores, K), wanted, k=K))
     return float(np.mean(values))
+
+
+N_COLD_TRACKS = 200
+MIN_LISTENERS = 5
+"""A track to be held out is liked by so many, or chance alone would decide."""
+
+
+def measure_cold_tracks(
+    interactions: Interactions,
+    content: ContentFeatures,
+    *,
+    seed: int,
+    config: FitConfig | None = None,
+    progress: Progress = lambda report: None,
+) -> dict[str, dict[str, float]]:
+    """Return how well tracks that training never saw are found for those who like them.
+
+    Some tracks lose all their interactions.  For every listener who liked one, its place among the
+    tracks that the listener does not know is looked up, as a share: 1 is the top, 0.5 is what
+    chance gives.
+
+    Returns:
+        By strategy, beside chance: `place` (mean share), `top 10%` (share of pairs in which the
+        track is in the best tenth), and `pairs`.
+
+    Raises:
+        ValueError: nothing is known of the content, or no track has listeners enough.
+    """
+    if not content.is_known:
+        raise ValueError("tracks held out can only be found by content: give a file of tracks")
+    rng = np.random.default_rng(seed)
+    liked = interactions.take(interactions.preference >= NEUTRAL)
+    able = np.flatnonzero(liked.track_counts() >= MIN_LISTENERS)
+    if not len(able):
+        raise ValueError(f"no track is liked by {MIN_LISTENERS} listeners")
+    cold_tracks = rng.choice(able, min(N_COLD_TRACKS, max(1, len(able) // 10)), replace=False)
+    unseen = np.isin(interactions.track_rows, cold_tracks)
+    train = interactions.take(~unseen)
+    model = fit(train, content, config=config or FitConfig(), seed=seed, progress=progress).model
+    histories, wanted = train.by_user(), liked.take(np.isin(liked.track_rows, cold_tracks))
+    by_user = wanted.by_user()
+    places: dict[str, list[float]] = {name: [] for name in COLD_TRACK_STRATEGIES}
+    for user in np.unique(wanted.user_rows):
+        rows, preferences = histories.of(user)
+        listener = model.listener(rows, preferences)
+        others = np.ones(model.n_tracks, bool)
+        others[rows] = False
+        for name in COLD_TRACK_STRATEGIES:
+            scores = STRATEGIES[name](model, listener)
+            rivals = np.sort(scores[others])
+            found = np.searchsorted(rivals, scores[by_user.of(user)[0]], side="left")
+            places[name] += (found / max(len(rivals) - 1, 1)).tolist()
+    return {
+        name: {
+            "place": float(np.mean(values)),
+            "top 10%": float(np.mean(np.array(values) >= 0.9)),
+            "pairs": float(len(values)),
+        }
+        for name, values in places.items()
+    } | {"chance": {"place": 0.5, "top 10%": 0.1}}

@@ -98,8 +98,21 @@ def read_interactions(path: Path) -> Interactions:
     Raises:
         ValueError: as `read_columns`; or a rating or play count that is none.
     """
+    return read_interactions_of(path, None)
+
+
+def read_interactions_of(path: Path, track_ids: Sequence[str] | None) -> Interactions:
+    """Read interactions with the tracks of a catalogue, in its order; see `read_interactions`.
+
+    Raises:
+        ValueError: as `read_interactions`; or a track that is not in the catalogue.
+    """
     pairs = read_pairs(path)
-    users, tracks = _rows([user for user, _ in pairs]), _rows([track for _, track in pairs])
+    users = _rows([user for user, _ in pairs])
+    tracks = _rows([track for _, track in pairs] if track_ids is None else track_ids)
+    unknown = next((track for _, track in pairs if track not in tracks), None)
+    if unknown is not None:
+        raise ValueError(f"{path}: track {unknown!r} is not in the catalogue")
     user_rows = np.array([users[user] for user, _ in pairs], np.int64)
     track_rows = np.array([tracks[track] for _, track in pairs], np.int64)
     rating = preference = None

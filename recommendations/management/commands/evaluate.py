@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
+from accounts.vocabulary import Mood
+
 
 class Command(BaseCommand):
     """Trains on one file and ranks the tracks of another, popularity beside."""
@@ -18,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the files and what is measured."""
-        parser.add_argument("--train", type=Path, required=True, metavar="FILE")
+        parser.add_argument("--train", type=Path, metavar="FILE")
         parser.add_argument("--test", type=Path, metavar="FILE")
         parser.add_argument(
             "--candidates", type=Path, metavar="FILE", help="rank each test track against these"
@@ -33,13 +35,24 @@ class Command(BaseCommand):
             action="store_true",
             help="hold listeners out of training, and give 0 to 10 of their tracks",
         )
+        parser.add_argument(
+            "--tracks",
+            type=Path,
+            metavar="FILE",
+            help="with --cold-start: genres and audio features; tracks are held out as well",
+        )
+        parser.add_argument(
+            "--demo",
+            action="store_true",
+            help="the error of expected ratings on the simulated demo, beside its noise floor",
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Measure and print."""
         # TensorFlow takes seconds to import, which --help should not.
-        from recommendations.training import cold_start, evaluation
+        from recommendations.training import evaluation
 
         self.console = Console(stderr=True)
         ks = options["ks"] or [10, 20]
@@ -47,10 +60,13 @@ class Command(BaseCommand):
             raise CommandError(f"--k must be at least 1, got {min(ks)}")
         strategies = options["strategies"] or ["neural_cf", "hybrid_ensemble"]
         try:
-            if options["cold_start"]:
-                pairs = evaluation.read_interactions(options["train"])
-                results = cold_start.measure_cold_start(
-                    pairs, seed=options["seed"], progress=self.report
+            if options["demo"]:
+                results = {"demo": self.measure_demo(options["seed"])}
+            elif options["train"] is None:
+                raise CommandError("--train FILE is needed, unless --demo is given")
+            elif options["cold_start"]:
+                results = self.measure_cold_start(
+                    options["train"], options["tracks"], options["seed"]
                 )
             elif options["test"] is None:
                 raise CommandError("--test FILE is needed, unless --cold-start is given")
@@ -70,6 +86,36 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(results))
         else:
             self.show(results)
+
+    def measure_cold_start(
+        self, train: Path, tracks: Path | None, seed: int
+    ) -> dict[str, dict[str, float]]:
+        """Measure listeners and, where content is known, tracks that training never saw."""
+        from recommendations.training import catalogue_file, cold_start
+
+        pairs, content = catalogue_file.read_listening(train, tracks)
+        results = cold_start.measure_cold_start(
+            pairs, seed=seed, content=content, progress=self.report
+        )
+        if tracks is None:
+            return results
+        found = cold_start.measure_cold_tracks(pairs, content, seed=seed, progress=self.report)
+        return results | {f"track held out, {name}": values for name, values in found.items()}
+
+    def measure_demo(self, seed: int) -> dict[str, float]:
+        """Measure expected ratings on the world that the demo's listeners come from."""
+        from recommendations.services import demo
+        from recommendations.training.demo_scores import measure_demo
+
+        return measure_demo(
+            demo.CATALOGUE,
+            {mood.value: (mood.valence, mood.arousal) for mood in Mood},
+            n_listeners=demo.N_LISTENERS,
+            days=demo.DAYS,
+            seed=seed,
+            world_seed=demo.SEED,
+            progress=self.report,
+        )
 
     def report(self, report: dict[str, Any]) -> None:
         """Show one report of progress on the terminal."""
