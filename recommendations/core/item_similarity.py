@@ -39,8 +39,8 @@ class SimilarityConfig:
 
     penalty: float = 100.0
     penalty_per_count: float = 0.5
-    neighbours: int = 64
-    room: int = 4_000_000
+    neighbours: int = 32
+    room: int = 3_200_000
     max_tracks: int = 20_000
 
 
