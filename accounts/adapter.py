@@ -11,12 +11,9 @@ from django.http import HttpRequest
 
 from accounts import services
 from accounts.models import ApiToken, User
-from musicrec.limits import counts
+from accounts.passwords import may_try
 
 logger = logging.getLogger(__name__)
-
-LOGIN_TRIES = 10
-"""Passwords a minute for one account, from whatever address and on whatever door."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -35,7 +32,7 @@ class AccountAdapter(DefaultAccountAdapter):
         at once, get no more of them.
         """
         email = credentials.get("email") or credentials.get("username") or ""
-        if not counts().add(f"login:{email.lower()}", limit=LOGIN_TRIES):
+        if not may_try(email):
             raise self.validation_error("too_many_login_attempts")
         super().pre_authenticate(request, **credentials)
 

@@ -106,6 +106,9 @@ class Listener(models.Model):
     onboarded = models.BooleanField(
         db_default=False, help_text="whether the first questions were answered or put aside"
     )
+    is_visitor = models.BooleanField(
+        db_default=False, help_text="a browser session without an account"
+    )
     is_simulated = models.BooleanField(default=False, db_index=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 

@@ -20,9 +20,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import services
-from accounts.adapter import LOGIN_TRIES
 from accounts.callers import caller
 from accounts.models import ApiToken
+from accounts.passwords import may_try
 from accounts.second_factor import check_code, has_authenticator, has_second_factor
 from accounts.serializers import (
     IssuedTokenSerializer,
@@ -34,7 +34,6 @@ from accounts.serializers import (
     TokenSerializer,
 )
 from accounts.service_accounts import Scope
-from musicrec.limits import counts
 
 
 class RegisterView(APIView):
@@ -83,7 +82,7 @@ class TokenView(APIView):
         # Per account too, so that many addresses cannot try one password each.
         user = (
             authenticate(request, username=email, password=serializer.validated_data["password"])
-            if counts().add(f"login:{email}", limit=LOGIN_TRIES)
+            if may_try(email)
             else None
         )
         if user is None:

@@ -325,6 +325,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommendations.tasks.look_after_training",
         "schedule": 60.0,
     },
+    "resume-imports": {"task": "recommendations.tasks.resume_imports", "schedule": 60.0},
     "nightly-training": {
         "task": "recommendations.tasks.start_training",
         "args": ["nightly"],

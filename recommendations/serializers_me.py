@@ -8,7 +8,10 @@ from rest_framework import serializers
 
 from accounts.models import Listener
 from accounts.serializers import PreferencesSerializer
-from recommendations.models import Feedback, Hidden, Track
+from recommendations.models import Feedback, Hidden, HistoryImport, Track
+
+N_EXAMPLES = 20
+"""Unmatched tracks that an import shows."""
 
 TIME_ZONES = zoneinfo.available_timezones()
 
@@ -356,3 +359,59 @@ class LibraryRowSerializer(serializers.Serializer):
         return super().to_representation(
             {"artist": None, "track": row.track, "state": self.context["state"], **facts}
         )
+
+
+class PasswordSerializer(serializers.Serializer):
+    """The password, said again."""
+
+    password = serializers.CharField(max_length=128, trim_whitespace=False)
+
+
+class UploadSerializer(serializers.Serializer):
+    """A file to take in."""
+
+    file = serializers.FileField(max_length=200, allow_empty_file=False)
+    source = serializers.ChoiceField(
+        choices=HistoryImport.Source.choices, required=False, help_text="found out where left out"
+    )
+
+
+class MissingSerializer(serializers.Serializer):
+    """A track of a history that is not in the catalogue."""
+
+    name = serializers.CharField(help_text="artist and title")
+    plays = serializers.IntegerField()
+
+
+class HistoryImportSerializer(serializers.ModelSerializer):
+    """How far an import is, and what came of it."""
+
+    source = serializers.SerializerMethodField()
+    examples = serializers.SerializerMethodField()
+
+    class Meta:
+        model = HistoryImport
+        fields = (
+            "id",
+            "status",
+            "source",
+            "file_name",
+            "matched",
+            "unmatched",
+            "duplicates",
+            "rejected",
+            "examples",
+            "error",
+            "created_at",
+            "finished_at",
+        )
+
+    def get_source(self, job: HistoryImport) -> str | None:
+        """Return the service, or null while it is not known."""
+        return job.source or None
+
+    @extend_schema_field(MissingSerializer(many=True))
+    def get_examples(self, job: HistoryImport) -> list[dict[str, Any]]:
+        """Return what was played most of what is not here."""
+        most = sorted(job.missing.items(), key=lambda item: (-item[1], item[0]))
+        return [{"name": name, "plays": plays} for name, plays in most[:N_EXAMPLES]]

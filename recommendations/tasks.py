@@ -18,6 +18,7 @@ from recommendations.models import Heartbeat, OutboxEvent, TrainingRun
 from recommendations.services import effects, heartbeats, measuring, rollups
 from recommendations.services import train as training
 from recommendations.services.enrichment import applying
+from recommendations.services.imports import history
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,27 @@ def count_days() -> None:
 def enrich_tracks(provider: str, keys: list[int]) -> None:
     """Look chosen tracks up with a provider; what was found before a restart is kept."""
     applying.enrich(applying.provider_of(provider), keys)
+
+
+@shared_task
+def import_history(pk: int) -> None:
+    """Take in a listening history that a listener uploaded."""
+    history.run_import(pk)
+
+
+@shared_task(expires=50)
+def resume_imports() -> None:
+    """Take up imports whose message or worker was lost; each minute."""
+    for pk in history.stalled_imports(at=timezone.now()):
+        queue_import(pk)
+
+
+def queue_import(pk: int) -> None:
+    """Hand an import to a worker; while the broker is away it waits for `resume_imports`."""
+    try:
+        import_history.apply_async([pk], retry=False)
+    except (OSError, OperationalError, RedisError) as error:
+        logger.info("the broker is away (%s); import %s waits", error, pk)
 
 
 def queue_training(trigger: str) -> TrainingRun | None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from recommendations.views import catalogue, covers, home, listening, me, probes, services
+from recommendations.views import catalogue, covers, home, listening, me, my_data, probes, services
 
 urlpatterns = [
     path("", home.HomeView.as_view(), name="home"),
@@ -38,6 +38,10 @@ urlpatterns = [
     path("me/library", me.LibraryView.as_view(), name="api-me-library"),
     path("me/taste", me.TasteView.as_view(), name="api-me-taste"),
     path("me/statistics", me.StatisticsView.as_view(), name="api-me-statistics"),
+    path("me/export", my_data.ExportView.as_view(), name="api-me-export"),
+    path("me/import", my_data.ImportView.as_view(), name="api-me-import"),
+    path("me/imports", my_data.ImportListView.as_view(), name="api-me-imports"),
+    path("me/imports/<int:pk>", my_data.ImportDetailView.as_view(), name="api-me-import-detail"),
     path("me/hidden", me.HiddenListView.as_view(), name="api-me-hidden"),
     path("me/hidden/<int:pk>", me.HiddenDetailView.as_view(), name="api-me-hidden-detail"),
 ]

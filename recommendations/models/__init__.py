@@ -2,6 +2,7 @@
 
 from recommendations.models.audit import AuditEntry
 from recommendations.models.catalogue import Artist, Genre, Track, TrackLookup
+from recommendations.models.history_import import HistoryImport
 from recommendations.models.ledger import Recommendation
 from recommendations.models.listening import (
     Feedback,
@@ -34,6 +35,7 @@ __all__ = [
     "Genre",
     "Heartbeat",
     "Hidden",
+    "HistoryImport",
     "ModelVersion",
     "OutboxEvent",
     "PlayCount",

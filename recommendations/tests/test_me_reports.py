@@ -168,7 +168,9 @@ def test_the_library_holds_the_last_word_on_each_track(api, listener):
         ("/me/library?state=hidden", 3),
     ],
 )
-def test_reports_cost_the_same_however_long_the_history(api, listener, path, cost):
+def test_reports_cost_the_same_however_long_the_history(api, listener, settings, path, cost):
+    settings.MUSICREC = settings.MUSICREC | {"REFRESH_SECONDS": 3600.0}
+
     def fill(n):
         for _ in range(n):
             track = make_track(genres=["a", "b"], year=1990)

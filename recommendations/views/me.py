@@ -5,17 +5,20 @@ from datetime import timedelta
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.contrib.auth import logout
 from django.db.models import Exists, OuterRef, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.models import Listener
+from accounts.passwords import is_password_of
 from accounts.services import update_profile
 from musicrec.paging import Pages
 from recommendations.models import Artist, Feedback, Hidden, Track
@@ -27,6 +30,7 @@ from recommendations.serializers_me import (
     LibraryQuerySerializer,
     LibraryRowSerializer,
     MeSerializer,
+    PasswordSerializer,
     PeriodSerializer,
     ProfileSerializer,
     ResponseSerializer,
@@ -34,7 +38,7 @@ from recommendations.serializers_me import (
     StatisticsSerializer,
     TasteSerializer,
 )
-from recommendations.services import hiding, undo
+from recommendations.services import hiding, personal_data, undo
 from recommendations.serving import state
 from recommendations.tasks import nudge_on_commit
 
@@ -55,6 +59,21 @@ class MeView(APIView):
         listener = caller(request)
         update_profile(listener=listener, **serializer.validated_data)
         return Response(MeSerializer(_me(listener)).data)
+
+    @extend_schema(request=PasswordSerializer, responses={204: None})
+    def delete(self, request: Request) -> Response:
+        """Erase the account and everything personal; the password has to be said again.
+
+        What was recommended and answered stays for the statistics, without the person.
+        """
+        serializer = PasswordSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        listener = caller(request)
+        if not is_password_of(request.user, serializer.validated_data["password"]):
+            raise ValidationError({"password": "The password is wrong, or was tried too often."})
+        personal_data.erase(listener)
+        logout(request._request)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def _me(listener: Listener) -> Listener:
