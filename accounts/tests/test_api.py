@@ -57,7 +57,7 @@ def test_registering_answers_an_id_and_a_token_that_works():
 def test_a_bad_registration_names_its_field(body, field):
     answer = APIClient().post("/auth/register", body)
     assert answer.status_code == 400
-    assert field in answer.json()
+    assert field in answer.json()["errors"]
     assert not User.objects.exists()
 
 
@@ -66,7 +66,7 @@ def test_an_email_that_grows_in_lower_case_is_no_error_of_ours():
     email = f"a@{label}.{label}.{label}.{label}.com"
     answer = APIClient().post("/auth/register", {"email": email, "password": PASSWORD})
     assert answer.status_code == 400
-    assert list(answer.json()) == ["email"]
+    assert list(answer.json()["errors"]) == ["email"]
 
 
 def test_an_email_that_is_taken_is_a_conflict(listener):
@@ -170,7 +170,7 @@ def test_preferences_left_out_stay_as_they_are(listener):
 def test_a_preference_out_of_range_names_its_field(listener, body, field):
     answer = set_preferences(log_in().json()["token"], **body)
     assert answer.status_code == 400
-    assert list(answer.json()) == [field]
+    assert list(answer.json()["errors"]) == [field]
     assert not Preferences.objects.exists()
 
 

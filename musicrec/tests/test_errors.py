@@ -6,7 +6,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    ("accept", "kind"), [("*/*", "application/json"), ("text/html", "text/html")]
+    ("accept", "kind"), [("*/*", "application/problem+json"), ("text/html", "text/html")]
 )
 def test_an_unknown_address_is_answered_in_the_callers_form(client, accept, kind):
     response = client.get("/no/such/address", headers={"accept": accept})
@@ -15,7 +15,7 @@ def test_an_unknown_address_is_answered_in_the_callers_form(client, accept, kind
 
 
 @pytest.mark.parametrize(
-    ("accept", "kind"), [("*/*", "application/json"), ("text/html", "text/html")]
+    ("accept", "kind"), [("*/*", "application/problem+json"), ("text/html", "text/html")]
 )
 def test_a_fault_of_ours_is_answered_in_the_callers_form_and_tells_nothing(client, accept, kind):
     client.raise_request_exception = False

@@ -144,7 +144,8 @@ def test_a_body_that_is_no_object_is_refused_plainly(client, path, body):
     # An empty body is an empty object: enough for a list or for no change of preferences.
     accepted = body == b"" and path in ("/recommend", "/preferences/set")
     assert answer.status_code == (200 if accepted else 400), answer.content
-    assert answer.headers["Content-Type"] == "application/json"
+    kind = "application/json" if accepted else "application/problem+json"
+    assert answer.headers["Content-Type"] == kind
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)

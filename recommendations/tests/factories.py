@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from django.conf import settings
+from rest_framework.test import APIClient
 
-from accounts.models import Listener, Preferences, User
-from accounts.services import issue_token
+from accounts.models import Listener, Preferences, ServiceAccount, User
+from accounts.services import issue_service_key, issue_token
 from recommendations.core.artefact import save
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import (
@@ -154,3 +155,17 @@ def make_version(model: ServingModel, tracks, *, at=NOW, promoted=True):
     if promoted:
         training.promote(version, at=at)
     return version
+
+
+def make_service(name=None):
+    return ServiceAccount.objects.get_or_create(name=name or f"service-{next(_numbers)}")[0]
+
+
+def service_client(name=None, *, scopes=("read", "write", "recommend")):
+    """A client of the API that shows a service's key."""
+    service = make_service(name)
+    _, secret = issue_service_key(service=service, scopes=scopes, at=datetime.now(UTC))
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    client.service = service
+    return client
