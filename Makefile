@@ -8,7 +8,8 @@ CHAOS ?= full
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test test-slow check lock test-chaos bench bench-bandits bench-experiments bench-quality bench-load bench-scale audit sbom clean
+# Every target in lower case is an act, not a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -66,6 +67,9 @@ bench-bandits: install-dev ## measure the bandit's regret beside three libraries
 	@var/bench-bandits/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/requirements-bandits.txt
 	@var/bench-bandits/bin/python benchmarks/bandits.py
 	@$(PY) benchmarks/bandits_rewards.py
+
+bench-services: install-dev ## measure feedback in bulk, many lists at once, search in 100,000 tracks
+	@$(PY) -m benchmarks.services
 
 bench-experiments: install-dev ## measure assignment, and roll-ups at a million listeners
 	@$(PY) benchmarks/experiments_assignment.py

@@ -138,7 +138,7 @@ class UpsertedListenersSerializer(serializers.Serializer):
     updated = serializers.IntegerField()
 
 
-class StatedSerializer(serializers.Serializer):
+class ListenerPreferencesSerializer(serializers.Serializer):
     """What a listener says they like."""
 
     genres = serializers.ListField(child=serializers.CharField())
@@ -154,7 +154,7 @@ class ServiceListenerSerializer(serializers.Serializer):
     country = serializers.CharField(allow_blank=True)
     time_zone = serializers.CharField(allow_blank=True)
     created_at = serializers.DateTimeField()
-    preferences = StatedSerializer(allow_null=True)
+    preferences = ListenerPreferencesSerializer(allow_null=True)
     n_feedback = serializers.IntegerField()
     mean_preference = serializers.FloatField(allow_null=True)
 

@@ -132,7 +132,11 @@ class TracksView(TrackWriter, CatalogueView):
     pages = KeysetPages("standing", "id")
     parser_classes = (BulkJSONParser,)
 
-    @extend_schema(request=TrackInputSerializer(many=True), responses={200: UpsertedSerializer})
+    @extend_schema(
+        operation_id="tracks_upsert",
+        request=TrackInputSerializer(many=True),
+        responses={200: UpsertedSerializer},
+    )
     def put(self, request: Request) -> Response:
         """Create up to 1,000 tracks, or replace what is known of them; all or none."""
         rows = request.data
@@ -142,7 +146,11 @@ class TracksView(TrackWriter, CatalogueView):
         serializer.is_valid(raise_exception=True)
         return Response(_upserted(upsert_tracks(serializer.validated_data)))
 
-    @extend_schema(parameters=[TrackQuerySerializer, *PAGING], responses={200: TrackPageSerializer})
+    @extend_schema(
+        operation_id="tracks_list",
+        parameters=[TrackQuerySerializer, *PAGING],
+        responses={200: TrackPageSerializer},
+    )
     def get(self, request: Request) -> Response:
         """Answer the tracks that match, best known first."""
         given = validated(TrackQuerySerializer, request)
@@ -163,7 +171,11 @@ class TracksView(TrackWriter, CatalogueView):
 class TrackView(TrackWriter, CatalogueView):
     """One track."""
 
-    @extend_schema(request=TrackFactsSerializer, responses={200: UpsertedSerializer})
+    @extend_schema(
+        operation_id="track_upsert",
+        request=TrackFactsSerializer,
+        responses={200: UpsertedSerializer},
+    )
     def put(self, request: Request, track_id: str) -> Response:
         """Create a track, or replace what is known of it."""
         if not isinstance(request.data, dict):
@@ -172,7 +184,7 @@ class TrackView(TrackWriter, CatalogueView):
         serializer.is_valid(raise_exception=True)
         return Response(_upserted(upsert_tracks([serializer.validated_data])))
 
-    @extend_schema(responses={200: FullTrackSerializer})
+    @extend_schema(operation_id="track_read", responses={200: FullTrackSerializer})
     def get(self, request: Request, track_id: str) -> Response:
         """Answer a track with what it sounds like."""
         track = Track.objects.active().with_facts().filter(track_id=track_id).first()
@@ -205,7 +217,11 @@ class ArtistsView(CatalogueView):
 
     pages = KeysetPages("standing", "id")
 
-    @extend_schema(parameters=[QuerySerializer, *PAGING], responses={200: ArtistPageSerializer})
+    @extend_schema(
+        operation_id="artists_list",
+        parameters=[QuerySerializer, *PAGING],
+        responses={200: ArtistPageSerializer},
+    )
     def get(self, request: Request) -> Response:
         """Answer the artists that match, best known first."""
         given = validated(QuerySerializer, request)
@@ -221,7 +237,7 @@ class ArtistsView(CatalogueView):
 class ArtistView(CatalogueView):
     """One artist."""
 
-    @extend_schema(responses={200: ArtistDetailSerializer})
+    @extend_schema(operation_id="artist_read", responses={200: ArtistDetailSerializer})
     def get(self, request: Request, artist_id: int) -> Response:
         """Answer an artist with their best-known tracks and the artists nearest to them."""
         artist = get_object_or_404(Artist, pk=min(artist_id, 2**63 - 1))

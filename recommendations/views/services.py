@@ -103,7 +103,9 @@ class ListenersView(APIView):
     parser_classes = (BulkJSONParser,)
 
     @extend_schema(
-        request=ListenerInputSerializer(many=True), responses={200: UpsertedListenersSerializer}
+        operation_id="listeners_upsert",
+        request=ListenerInputSerializer(many=True),
+        responses={200: UpsertedListenersSerializer},
     )
     def put(self, request: Request) -> Response:
         """Create up to 1,000 listeners, or change what is given of them; all or none."""
@@ -125,7 +127,11 @@ class ListenerView(APIView):
         """Answer what is known of a listener."""
         return Response(_listener_data(caller(request, user_id)))
 
-    @extend_schema(request=ListenerFactsSerializer, responses={200: ServiceListenerSerializer})
+    @extend_schema(
+        operation_id="listener_upsert",
+        request=ListenerFactsSerializer,
+        responses={200: ServiceListenerSerializer},
+    )
     def put(self, request: Request, user_id: str) -> Response:
         """Create a listener, or change what is given; what is left out stays."""
         serializer = ListenerFactsSerializer(data=request.data)

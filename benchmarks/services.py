@@ -1,0 +1,189 @@
+"""What services wait for: feedback in bulk, many lists at once, search in 100,000 tracks.
+
+``python -m benchmarks.services [FOLDER]``; everything runs in this process against an embedded
+Postgres of its own, through the whole of the API but for the socket.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from benchmarks.stand import ROOT, Stand
+from benchmarks.web import connect_django
+
+N_TRACKS = 100_000
+N_SEARCHES = 400
+N_ROWS = 10_000
+N_LISTENERS = 1_000
+
+# Syllables of made-up names: about as many different words as a catalogue of this size has.
+_SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "är", "øn", "it")]
+
+
+def main() -> int:
+    """Measure and print."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "var" / "bench-services"
+    stand = Stand(folder)
+    stand.prepare()
+    if stand.is_new:
+        print("Loading the demo and training its model", flush=True)
+        stand.manage("load_demo")
+        stand.manage("train", "--trigger", "first")
+    connect_django(stand)
+    from django.conf import settings
+
+    settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, 10**9)
+    client = _client()
+    print(describe_machine())
+    measure_bulk(client)
+    measure_batch(client)
+    measure_search(client)
+    print(describe_machine())
+    return 0
+
+
+def _client() -> Any:
+    from rest_framework.test import APIClient
+
+    from accounts.models import ServiceAccount
+    from accounts.services import issue_service_key
+
+    service, _ = ServiceAccount.objects.get_or_create(name="bench")
+    _, secret = issue_service_key(
+        service=service, scopes=["read", "write", "recommend"], at=datetime.now(UTC)
+    )
+    client = APIClient(SERVER_NAME="localhost")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    return client
+
+
+def measure_bulk(client: Any) -> None:
+    """Send 10,000 plays at a time, of few listeners and of many, known and new."""
+    from recommendations.models import Track
+
+    tracks = list(Track.objects.order_by("pk").values_list("track_id", flat=True)[:800])
+    rng = np.random.default_rng(1)
+    began = datetime.now(UTC) - timedelta(days=30)
+    for n_listeners in (50, N_LISTENERS, 10_000):
+        rates = []
+        for _ in range(3):
+            rows = [
+                {
+                    "event_id": uuid.uuid4().hex,
+                    "user_id": f"bulk-{n_listeners}-{rng.integers(n_listeners)}",
+                    "track_id": tracks[rng.integers(len(tracks))],
+                    "kind": "play",
+                    "completion": round(float(rng.random()), 2),
+                    "occurred_at": (began + timedelta(seconds=60 * i)).isoformat(),
+                }
+                for i in range(N_ROWS)
+            ]
+            body = json.dumps(rows)
+            start = time.perf_counter()
+            answer = client.post("/feedback/bulk", body, content_type="application/json")
+            seconds = time.perf_counter() - start
+            if answer.status_code != 200 or answer.json()["recorded"] != N_ROWS:
+                raise RuntimeError(answer.content[:500])
+            rates.append(N_ROWS / seconds)
+        told = ", ".join(f"{rate:,.0f}" for rate in rates)
+        print(f"bulk feedback, {n_listeners:,} listeners: {told} rows a second", flush=True)
+
+
+def measure_batch(client: Any) -> None:
+    """Ask for the lists of 1,000 listeners one by one, and at once."""
+    names = [f"bulk-{N_LISTENERS}-{number}" for number in range(N_LISTENERS)]
+    client.post("/recommend/batch", {"user_ids": names}, format="json")  # folds every taste
+    ratios = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for name in names[:200]:
+            client.post("/recommend", {"user_id": name}, format="json")
+        single = (time.perf_counter() - start) / 200
+        start = time.perf_counter()
+        answer = client.post("/recommend/batch", {"user_ids": names}, format="json")
+        batch = (time.perf_counter() - start) / len(names)
+        if len(answer.json()["results"]) != len(names):
+            raise RuntimeError(answer.content[:500])
+        ratios.append(single / batch)
+        print(
+            f"a list: {1000 * single:.2f} ms one by one, {1000 * batch:.2f} ms in a batch of "
+            f"{len(names):,}: ratio {single / batch:.1f}",
+            flush=True,
+        )
+    print(f"batch: {np.median(ratios):.1f} times faster (median of {len(ratios)})")
+
+
+def measure_search(client: Any) -> None:
+    """Fill the catalogue up to 100,000 tracks, and search as one types."""
+    from recommendations.models import Track
+    from recommendations.services.upserts import upsert_tracks
+
+    rng = np.random.default_rng(2)
+    words = ["".join(rng.choice(_SYLLABLES, rng.integers(1, 4))) for _ in range(20_000)]
+    weights = 1 / np.arange(1, len(words) + 1)  # few words are frequent, as in any language
+    weights /= weights.sum()
+    missing = N_TRACKS - Track.objects.count()
+    if missing > 0:
+        titles = rng.choice(words, (missing, 3), p=weights)
+        artists = [" ".join(rng.choice(words, 2)) for _ in range(missing // 8)]
+        rows = (
+            {
+                "track_id": f"bench-{number}",
+                "track_name": " ".join(titles[number]),
+                "artist": artists[int(rng.integers(len(artists)))],
+                "genres": [words[int(rng.integers(200))]],
+                "year": int(rng.integers(1950, 2025)),
+                "popularity": int(rng.integers(101)),
+            }
+            for number in range(missing)
+        )
+        while chunk := list(itertools.islice(rows, 20_000)):
+            upsert_tracks(chunk)
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE recommendations_track")
+            cursor.execute("VACUUM ANALYZE recommendations_artist")
+    text = [words[int(i)] for i in rng.choice(len(words), N_SEARCHES, p=weights)]
+    kinds = {
+        "/tracks?q= (1 letter)": [f"/tracks?q={word[0]}" for word in text],
+        "/tracks?q= (3 letters)": [f"/tracks?q={word[:3]}" for word in text],
+        "/tracks?q= (a word)": [f"/tracks?q={word}" for word in text],
+        "/tracks?q= (two words)": [f"/tracks?q={a} {b[:3]}" for a, b in itertools.pairwise(text)],
+        "/tracks?genre=": [f"/tracks?genre={words[i % 200]}" for i in range(N_SEARCHES)],
+        "/tracks?year_from=&q=": [f"/tracks?year_from=1990&q={word[:2]}" for word in text],
+        "/search?q= (2 letters)": [f"/search?q={word[:2]}" for word in text],
+        "/search?q= (a word)": [f"/search?q={word}" for word in text],
+    }
+    client.credentials()
+    client.get("/search?q=a")
+    every = []
+    for kind, addresses in kinds.items():
+        taken = []
+        for address in addresses:
+            start = time.perf_counter()
+            answer = client.get(address)
+            taken.append(1000 * (time.perf_counter() - start))
+            if answer.status_code != 200:
+                raise RuntimeError(answer.content[:500])
+        every += taken
+        print(
+            f"{kind:24} p50 {np.percentile(taken, 50):5.1f} ms   "
+            f"p95 {np.percentile(taken, 95):5.1f} ms",
+            flush=True,
+        )
+    print(f"all searches, {Track.objects.count():,} tracks: p95 {np.percentile(every, 95):.1f} ms")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
