@@ -16,6 +16,7 @@ help: ## list the commands
 		while IFS='|' read -r name text; do printf '  make %-16s %s\n' "$$name" "$$text"; done
 
 run: install ## start everything: database, web, worker, schedule
+	@$(PY) frontend/build.py --or-go-on
 	@exec $(PY) -u -m musicrec.run
 
 install: $(VENV)/.installed ## set up .venv with what running needs
@@ -38,6 +39,21 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(PY) -m pip install --disable-pip-version-check -q --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
+frontend: $(VENV)/bin/python ## build the listener's client, once, and again only after a change
+	@$(PY) frontend/build.py
+
+frontend-dev: $(VENV)/bin/python ## serve the client with hot reload, beside `make run`
+	@DJANGO=http://127.0.0.1:$(PORT) $(PY) frontend/build.py --run dev
+
+test-frontend: install-dev ## the client's rules, types, tests, and that its types are the server's
+	@$(PY) frontend/build.py --run lint
+	@$(PY) frontend/build.py --run types
+	@$(PY) frontend/build.py --run test
+	@$(PY) frontend/build.py --run api:check
+
+test-e2e: install-dev frontend ## drive the client in a browser against everything else
+	@$(PY) -m pytest -q -p no:randomly e2e
+
 test: install-dev ## run the tests, on an embedded Postgres and Redis
 	@$(PY) -m pytest -q -n 2
 
@@ -58,6 +74,7 @@ check: install-dev ## lint, types, import directions, migrations, deployment set
 lock: install-dev ## compile requirements*.txt again from pyproject.toml
 	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q pyproject.toml -o requirements.txt
 	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q --group pyproject.toml:node -o requirements-node.txt
 
 bench: install-dev ## measure scoring, requests, memory, training; prints machine and ratios
 	$(PY) -m benchmarks.main_job

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 import { bundleBudget } from "./scripts/bundle-budget";
+import { offlineShell } from "./scripts/offline-shell";
 
 // Where Django listens while Vite serves the client with hot reload.
 const django = process.env.DJANGO ?? "http://127.0.0.1:8000";
@@ -12,9 +13,11 @@ const served = [
   "preferences", "recommend", "search", "tracks", "trending",
 ];
 
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
 /** Names this version of the sources: answers that an older one kept are not read by it. */
 function version(): string {
-  const source = fileURLToPath(new URL("./src", import.meta.url));
+  const source = path("src");
   const hash = createHash("sha256");
   for (const file of readdirSync(source, { recursive: true, withFileTypes: true }).sort((a, b) =>
     `${a.parentPath}/${a.name}` < `${b.parentPath}/${b.name}` ? -1 : 1,
@@ -27,18 +30,32 @@ function version(): string {
 export default defineConfig(({ command }) => ({
   // Built, the files are static files of Django; in development Vite serves the page itself.
   base: command === "build" ? "/static/app/" : "/app/",
-  plugins: [react(), bundleBudget({ entryKiB: 250, routeKiB: 130 })],
+  plugins: [
+    react(),
+    bundleBudget({ entryKiB: 250, routeKiB: 130 }),
+    offlineShell({ source: path("src/app/service-worker.js"), version: version() }),
+  ],
   define: { __BUILD__: JSON.stringify(version()) },
-  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  resolve: { alias: { "@": path("src") } },
   html: { cspNonce: "__CSP_NONCE__" },
   build: {
     outDir: "../static/app",
     emptyOutDir: true,
-    manifest: true,
     target: "es2022",
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
+    rolldownOptions: {
+      output: {
+        // Few files instead of many small ones: what every screen shares comes in one piece.
+        codeSplitting: {
+          groups: [
+            { name: "shared", test: /[\\/]src[\\/](api|components|lib)[\\/](?!track-sheet|preview|figure)/ },
+            { name: "react", test: /node_modules[\\/](react|react-dom|react-router|scheduler|@tanstack|idb)[\\/]/ },
+          ],
+        },
+      },
+    },
   },
   server: {
     fs: { allow: [".", "../static"] },

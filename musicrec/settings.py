@@ -198,7 +198,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "account"
+LOGIN_REDIRECT_URL = "app"
 LOGOUT_REDIRECT_URL = "home"
 API_TOKEN_LIFETIME = timedelta(days=env.int("MUSICREC_TOKEN_DAYS", default=90))
 

@@ -2,6 +2,7 @@ import { CloudOff } from "lucide-react";
 import { useEffect } from "react";
 import { useQuery } from "@tanstack/react-query";
 import { Unreachable } from "@/api/client";
+import { stateQuery } from "@/lib/me";
 import { Observable, useObservable } from "@/lib/observable";
 import { outbox } from "@/lib/outbox";
 import styles from "./shell.module.css";
@@ -14,7 +15,7 @@ window.addEventListener("offline", () => online.set(false));
 export function AwayBar() {
   const isOnline = useObservable(online);
   const { waiting, isAway } = useObservable(outbox);
-  const { error, refetch } = useQuery<{ version: string }>({ queryKey: ["state"], enabled: false });
+  const { error, refetch } = useQuery({ ...stateQuery, enabled: false });
   const isUnreachable = isAway || error instanceof Unreachable;
   useEffect(() => {
     if (isOnline) void refetch({ throwOnError: false });

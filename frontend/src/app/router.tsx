@@ -8,6 +8,7 @@ export const router = createBrowserRouter(
   [
     {
       element: <Shell />,
+      hydrateFallbackElement: <></>, // the first screen of a lazy route waits in an empty page
       errorElement: <CrashPage />,
       children: [
         { index: true, element: <ForYou />, handle: { title: "For you" } },

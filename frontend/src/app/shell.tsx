@@ -2,11 +2,10 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { AudioLines, Disc3, LibraryBig, Search, Settings2 } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Navigate, NavLink, Outlet, ScrollRestoration, useLocation, useMatches, useNavigation, useNavigate } from "react-router";
-import * as api from "@/api/calls";
 import { isSignedOut, whenSignedOut } from "@/api/client";
 import { bind, otherTabChanged, undoLast, versionChanged } from "@/lib/acts";
 import { announced } from "@/lib/announce";
-import { meQuery } from "@/lib/me";
+import { meQuery, stateQuery } from "@/lib/me";
 import { useObservable } from "@/lib/observable";
 import { localSettings } from "@/lib/settings";
 import { forgetAnswers } from "@/lib/store";
@@ -129,11 +128,8 @@ function useServerChanges(userId: string | undefined): void {
   }, [userId, queries]);
 
   const { data, error } = useQuery({
-    queryKey: ["state"],
-    queryFn: api.state,
+    ...stateQuery,
     refetchInterval: POLL_MS,
-    staleTime: 0,
-    retry: false,
     enabled: !!userId,
   });
   const seen = useRef<string>(undefined);

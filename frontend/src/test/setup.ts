@@ -1,7 +1,9 @@
 import "fake-indexeddb/auto";
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { server } from "./server";
+
+configure({ asyncUtilTimeout: 8000, getElementError: (message) => new Error(message ?? "") });
 
 // What jsdom leaves out of a browser.
 window.matchMedia = (query) =>

@@ -58,7 +58,7 @@ export function Dials({ wishes, onChange }: DialsProps) {
           >
             {Object.entries(DEVICES).map(([key, name]) => (
               <option key={key} value={key}>
-                {key === detected ? `${name} (detected)` : name}
+                {key === detected ? `${name} (here)` : name}
               </option>
             ))}
           </NativeSelect.Field>

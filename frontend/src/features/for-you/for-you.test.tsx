@@ -63,7 +63,8 @@ test("a response that the server refuses is taken back on the page, with the rea
   const { user } = await show(<ForYou />);
   const card = await screen.findByRole("article", { name: "Track 1 by Artist 1" });
   await user.click(within(card).getByRole("button", { name: "Like" }));
-  expect(await screen.findByText("Not taken, nothing was changed. There is no such track.")).toBeVisible();
+  const notice = within(await screen.findByRole("region", { name: "What changed" }));
+  expect(await notice.findByText("Not taken, nothing was changed. There is no such track.")).toBeVisible();
   expect(within(card).getByRole("button", { name: "Like" })).toHaveAttribute("aria-pressed", "false");
 });
 

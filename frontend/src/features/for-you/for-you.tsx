@@ -5,7 +5,7 @@ import type { Wishes } from "@/api/calls";
 import type { Row } from "@/api/pending";
 import { CardList, useShown } from "@/components/card-list";
 import { Empty, Failure, Waiting } from "@/components/states";
-import { strategyName } from "@/components/strategy";
+import { Strategy } from "@/components/strategy";
 import { detectDevice } from "@/lib/device";
 import { partOfDay } from "@/lib/time";
 import { Dials } from "./dials";
@@ -68,13 +68,9 @@ function RowSection({ row, wishes, entered, isFirst }: RowProps) {
     <section className="section" aria-labelledby={`row-${row.key}`} data-row={row.key}>
       <div className="head">
         <h2 id={`row-${row.key}`}>{row.title}</h2>
-        {isFirst && row.slate.strategy && (
-          <span className={styles.by} title={`Policy ${row.slate.policy}`}>
-            ranked by: {strategyName(row.slate.strategy).toLowerCase()}
-          </span>
-        )}
-        {row.why && <p className={styles.why}>{row.why}</p>}
+        {isFirst && <Strategy strategy={row.slate.strategy} />}
       </div>
+      {!isFirst && row.why && <p className={styles.why}>{row.why}</p>}
       <CardList
         label={row.title}
         tracks={tracks}

@@ -5,7 +5,7 @@ import { place } from "./place";
 import styles from "./search.module.css";
 
 const WIDTH = 1080;
-const HEIGHT = 560;
+const HEIGHT = 620;
 
 /** Genres by mood; lines join those that tracks or listeners share.  Below 720 px a list of words. */
 export function GenreMap({ genres }: { genres: readonly Genre[] }) {

@@ -7,7 +7,7 @@ export interface Dot extends Genre {
 }
 
 const MARGIN = 56;
-const ROUNDS = 160;
+const ROUNDS = 240;
 
 /**
  * Place genres by mood: valence to the right, energy upwards, both spread over what occurs.
@@ -41,7 +41,7 @@ export function place(genres: readonly Genre[], { width, height }: { width: numb
 /** Move two dots apart where they, or their names, would lie on each other. */
 function push(a: Dot, b: Dot): void {
   const halfWidth = Math.max(a.r + b.r, 3.7 * (a.genre.length + b.genre.length)) + 4;
-  const halfHeight = Math.max((a.r + b.r) * 0.75, 17);
+  const halfHeight = Math.max((a.r + b.r) * 0.9, 18);
   const dx = b.x - a.x || 0.1;
   const dy = b.y - a.y || 0.1;
   const overX = halfWidth - Math.abs(dx);

@@ -124,10 +124,8 @@ function Explore() {
   return (
     <>
       <section className="section" aria-labelledby="map">
-        <div className="head">
-          <h2 id="map">Map of genres</h2>
-          <p className="muted">To the right the gladder, further up the more energetic; the area is the number of tracks.</p>
-        </div>
+        <h2 id="map">Map of genres</h2>
+        <p className={`muted ${styles.wide}`}>To the right the gladder, further up the more energetic. The area is the number of tracks, lines join what is related.</p>
         {genres.isPending && <Waiting n={1} kind="block" label="the map" />}
         {genres.error && !genres.data && <Failure error={genres.error} what="The map" onRetry={() => void genres.refetch()} />}
         {genres.data && <GenreMap genres={genres.data} />}
