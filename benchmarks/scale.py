@@ -50,10 +50,13 @@ def insert(model, source, **expressions):
         elif not field.primary_key and not field.null and not field.generated:
             columns.append(field.column)
             values.append("%s")
-            parameters.append(field.get_db_prep_save(field.pre_save(model(), True)
-                              if getattr(field, "auto_now", False) or
-                                 getattr(field, "auto_now_add", False)
-                              else field.get_default(), connection))
+            if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+                value = timezone.now()
+            elif isinstance(field, models.BooleanField) and not field.has_default():
+                value = False
+            else:
+                value = field.get_default()
+            parameters.append(field.get_db_prep_save(value, connection))
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) "

@@ -303,6 +303,9 @@ RATE_LIMITS = {"default": 600, "accounts": 20, "services": 6000}
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
+# Machines that train together, host:port of each, the one with the queue ``training`` first; the
+# others listen to ``training-1``, ``training-2`` and so on.
+TRAINING_WORKERS = env.list("MUSICREC_TRAINING_WORKERS", default=[])
 CELERY_TASK_ROUTES = {"recommendations.tasks.train_model": {"queue": "training"}}
 # A task that died with its process is delivered again; each one here may run twice (see docs).
 CELERY_TASK_ACKS_LATE = True

@@ -53,8 +53,22 @@ def train_model(run_id: int) -> None:
     """
     # Nothing of this process is shared with it, least of all its database connection.
     command = [sys.executable, settings.BASE_DIR / "manage.py", "train", "--run", str(run_id)]
+    if settings.TRAINING_WORKERS:
+        command += ["--workers", ",".join(settings.TRAINING_WORKERS)]
+        for index in range(1, len(settings.TRAINING_WORKERS)):
+            help_train.apply_async((run_id, index), queue=f"training-{index}", expires=900)
     subprocess.run(command, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
     training.fail_dead_runs()
+
+
+@shared_task
+def help_train(run_id: int, index: int) -> None:
+    """Train along with a run, as worker `index` of the settings' TRAINING_WORKERS."""
+    command = [
+        *(sys.executable, settings.BASE_DIR / "manage.py", "train", "--run", str(run_id)),
+        *("--workers", ",".join(settings.TRAINING_WORKERS), "--help-as", str(index)),
+    ]
+    subprocess.run(command, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
 
 
 @shared_task

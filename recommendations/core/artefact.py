@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from recommendations.core.arrays import SparseRows
 from recommendations.core.calibration import Calibration, MonotoneCurve
-from recommendations.core.candidates import CandidateIndex
+from recommendations.core.candidates import CandidateIndex, Cells
 from recommendations.core.content import ContentFeatures
 from recommendations.core.ensemble import Blend
 from recommendations.core.fold_in import FoldIn
@@ -184,6 +184,10 @@ def _to_arrays(model: ServingModel) -> tuple[Arrays, dict[str, Any]]:
     if model.index is not None:
         arrays["index_tracks"] = model.index.tracks
         arrays["index_basis"] = model.index.basis
+        if (cells := model.index.cells) is not None:
+            arrays["cell_centroids"] = cells.centroids
+            arrays["cell_order"] = cells.order
+            arrays["cell_starts"] = cells.starts
     constants: dict[str, Any] = {
         "n_layers": len(network.layers),
         "mean_preference": network.mean_preference,
@@ -256,7 +260,14 @@ def _from_arrays(
             confidence=MonotoneCurve(a["confidence_x"], a["confidence_y"]),
         ),
         index=(
-            CandidateIndex(a["index_tracks"], a["index_basis"], a["item_bias"])
+            CandidateIndex(
+                a["index_tracks"],
+                a["index_basis"],
+                a["item_bias"],
+                Cells(a["cell_centroids"], a["cell_order"], a["cell_starts"])
+                if "cell_order" in a
+                else None,
+            )
             if "index_tracks" in a
             else None
         ),

@@ -29,6 +29,9 @@ from recommendations.core.neumf import NeuMF
 EXACT_LIMIT = 50_000
 """Above so many tracks, the network scores candidates and not the whole catalogue."""
 
+SCAN_LIMIT = 1_000_000
+"""Above so many, candidates come from the index's cells and not from a scan of all tracks."""
+
 N_CANDIDATES = 3_000
 N_REFERENCE = 2_048
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import F, Max, QuerySet
+from django.db.models.functions import Mod
 from numpy.typing import NDArray
 
 from recommendations.core.content import ContentFeatures
@@ -52,27 +54,29 @@ class Snapshot:
         }
 
 
-def take_snapshot() -> Snapshot:
-    """Read all of it in one repeatable-read transaction, so that nothing is half there."""
+SHARD_ROWS = 500_000
+"""Rows of feedback and play counts that are held as Python objects at once, about 300 MB."""
+
+
+def take_snapshot(*, shard_rows: int = SHARD_ROWS) -> Snapshot:
+    """Read all of it in one repeatable-read transaction, so that nothing is half there.
+
+    The rows are streamed in shards of whole listeners, and each shard becomes arrays before the
+    next is read: memory grows with the pairs (40 bytes each) and not with the rows.
+    """
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         state = ServingState.objects.first()
         catalogue = read_catalogue(state.catalogue_version if state else 0)
-        counts = _table(
-            PlayCount.objects.filter(track__is_active=True).values_list(
-                "listener_id", "track_id", "plays", "imported_at"
-            )
-        )
-        responses = _table(
-            Feedback.objects.of_listeners()
-            .standing()
-            .filter(track__is_active=True)
-            .order_by("occurred_at", "pk")
-            .values_list("listener_id", "track_id", "preference", "occurred_at", "rating", "kind")
+        counts, responses = _counts(), _responses()
+        n_play_counts, n_feedback = counts.count(), responses.count()
+        n_shards = -(-(n_play_counts + n_feedback) // shard_rows) or 1
+        pairs = Pairs.together(
+            merge(_table(_of_shard(counts, i, n_shards)), _table(_of_shard(responses, i, n_shards)))
+            for i in range(n_shards)
         )
         last_feedback = Feedback.objects.aggregate(last=Max("pk"))["last"] or 0
-    pairs = merge(counts, responses)
     listener_pks, user_rows = np.unique(pairs.listeners, return_inverse=True)
     interactions = Interactions.build(
         user_rows,
@@ -90,9 +94,32 @@ def take_snapshot() -> Snapshot:
         content=catalogue.content,
         interactions=interactions,
         last_feedback=last_feedback,
-        n_feedback=len(responses),
-        n_play_counts=len(counts),
+        n_feedback=n_feedback,
+        n_play_counts=n_play_counts,
     )
+
+
+def _counts() -> QuerySet:
+    return PlayCount.objects.filter(track__is_active=True).values_list(
+        "listener_id", "track_id", "plays", "imported_at"
+    )
+
+
+def _responses() -> QuerySet:
+    return (
+        Feedback.objects.of_listeners()
+        .standing()
+        .filter(track__is_active=True)
+        .order_by("occurred_at", "pk")
+        .values_list("listener_id", "track_id", "preference", "occurred_at", "rating", "kind")
+    )
+
+
+def _of_shard(rows: QuerySet, shard: int, n_shards: int) -> QuerySet:
+    """Return the rows of every `n_shards`-th listener."""
+    if n_shards == 1:
+        return rows
+    return rows.alias(shard=Mod(F("listener_id"), n_shards)).filter(shard=shard)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +131,12 @@ class Pairs:
     preferences: NDArray[np.float64]
     ratings: NDArray[np.float64]
     times: NDArray[np.float64]
+
+    @classmethod
+    def together(cls, shards: Iterable[Pairs]) -> Pairs:
+        """Return the pairs of all shards, which have no listener in common."""
+        columns = zip(*([getattr(s, f.name) for f in fields(cls)] for s in shards), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
 
 
 def merge(counts: list[tuple], responses: list[tuple]) -> Pairs:

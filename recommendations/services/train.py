@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from recommendations.core.artefact import CorruptArtefact, save
 from recommendations.core.metrics import ndcg_at_k
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import Feedback, ModelVersion, ServingState, TrainingRun
+from recommendations.services import peers
 from recommendations.services.snapshot import Snapshot, newest_slice, take_snapshot
 from recommendations.serving.state import load_version, manifest_sha256
 from recommendations.serving.storage import artefact_store
@@ -71,7 +72,12 @@ def request_training(*, trigger: str, at: datetime, seed: int = 0) -> TrainingRu
         raise TrainingUnderWay("A training run is under way already.") from error
 
 
-def train(run: TrainingRun, *, report: Report = lambda progress: None) -> ModelVersion | None:
+def train(
+    run: TrainingRun,
+    *,
+    report: Report = lambda progress: None,
+    workers: Sequence[str] = (),
+) -> ModelVersion | None:
     """Carry a waiting run out; a second delivery of the same run does nothing.
 
     The run holds an advisory lock while its process lives, so that `fail_dead_runs` can tell one
@@ -80,6 +86,7 @@ def train(run: TrainingRun, *, report: Report = lambda progress: None) -> ModelV
     Args:
         run: in state QUEUED.
         report: called with each report of progress, which is also kept in the run's row.
+        workers: addresses of the processes that train together, this one's first; alone without.
 
     Returns:
         The new version, promoted or not; None where the run was not waiting.
@@ -94,7 +101,7 @@ def train(run: TrainingRun, *, report: Report = lambda progress: None) -> ModelV
         if not queued.update(status=TrainingRun.Status.RUNNING, started_at=timezone.now()):
             return None
         try:
-            version = _carry_out(run, report)
+            version = _carry_out(run, report, workers)
         except BaseException as error:
             _fail(run, f"{type(error).__name__}: {error}")
             raise
@@ -114,9 +121,10 @@ def fail_dead_runs() -> int:
     return failed
 
 
-def _carry_out(run: TrainingRun, report: Report) -> ModelVersion:
+def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> ModelVersion:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it speaks of GPUs that nobody has
     # TensorFlow takes 6 s and 600 MB to import: only here, in the training process.
+    from recommendations.training.distributed import cluster
     from recommendations.training.fit import FitConfig, fit
 
     progress = _RunProgress(run, report)
@@ -130,14 +138,21 @@ def _carry_out(run: TrainingRun, report: Report) -> ModelVersion:
     )
     progress({"stage": "snapshot", **snapshot.describe()})
     newest = newest_slice(snapshot, share=NEWEST_SHARE)
-    fitted = fit(
-        snapshot.interactions.take(~newest),
-        snapshot.content,
-        config=config,
-        seed=run.seed,
-        track_ids=snapshot.track_pks,
-        progress=progress,
-    )
+    known = snapshot.interactions.take(~newest)
+    if workers:
+        peers.share(run, known, snapshot.content, snapshot.track_pks)
+    try:
+        with cluster(workers, 0):
+            fitted = fit(
+                known,
+                snapshot.content,
+                config=config,
+                seed=run.seed,
+                track_ids=snapshot.track_pks,
+                progress=progress,
+            )
+    finally:
+        peers.forget(run)
     # Runs count anew in a new database; its folders must not meet those of an old one.
     folder = f"run-{run.pk:06d}-{secrets.token_hex(4)}"
     path = Path(settings.MODELS_DIR) / folder

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 
@@ -114,3 +115,13 @@ def test_a_manifest_that_leaves_an_array_out_is_corrupt(folder):
     rewrite(folder, arrays=manifest["arrays"])
     with pytest.raises(CorruptArtefact, match="do not fit"):
         artefact.load(folder)
+
+
+def test_an_index_with_cells_comes_back_as_it_was(tmp_path):
+    model = make_model(indexed=True)
+    index = model.index.with_cells(np.random.default_rng(0), n_cells=3)
+    artefact.save(tmp_path / "v2", dataclasses.replace(model, index=index))
+    cells = artefact.load(tmp_path / "v2").index.cells
+    assert cells.order.tolist() == index.cells.order.tolist()
+    assert cells.centroids.tolist() == index.cells.centroids.tolist()
+    assert cells.starts.tolist() == index.cells.starts.tolist()

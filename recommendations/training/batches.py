@@ -18,6 +18,7 @@ import tensorflow as tf
 from recommendations.core.fold_in import FoldIn
 from recommendations.core.interactions import NEUTRAL, Histories
 from recommendations.core.neumf import activity_of, pooling_weights
+from recommendations.training.distributed import ALONE, Replica
 
 SIGNATURE = {
     "embedding": tf.TensorSpec((None, None), tf.float32),
@@ -65,14 +66,21 @@ def batches(
     *,
     seed: int,
     epoch: int,
+    replica: Replica = ALONE,
 ) -> tf.data.Dataset:
-    """Return one epoch's batches, each listener with a history once, prepared ahead of use."""
+    """Return one epoch's batches, each listener with a history once, prepared ahead of use.
+
+    Of several replicas each gets its share of the listeners of every batch.
+    """
 
     def generate() -> Iterator[dict[str, np.ndarray]]:
         rng = np.random.default_rng([seed, epoch])
         users = rng.permutation(np.flatnonzero(np.diff(histories.starts) > 0))
         for begin in range(0, len(users), config.users_per_batch):
-            chosen = users[begin : begin + config.users_per_batch]
+            batch = users[begin : begin + config.users_per_batch]
+            chosen = batch[replica.index :: replica.n]
+            if len(batch) < replica.n:  # all have a step, or none has
+                return
             yield _batch(chosen, histories, fold_in, mean_preference, config, rng)
 
     return tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE).prefetch(2)

@@ -28,7 +28,7 @@ from recommendations.core.ensemble import Blend
 from recommendations.core.interactions import Interactions, split_validation
 from recommendations.core.item_similarity import SimilarityConfig, item_weights, log_popularity
 from recommendations.core.neumf import PRIOR_RESPONSES, NeuMF
-from recommendations.core.serving_model import EXACT_LIMIT, ServingModel
+from recommendations.core.serving_model import EXACT_LIMIT, SCAN_LIMIT, ServingModel
 from recommendations.training.batches import BatchConfig
 from recommendations.training.factorization import (
     Factorization,
@@ -283,6 +283,8 @@ def _assemble(
         index = CandidateIndex.build(
             network.item_factors, network.item_bias, _listener_factors(network, interactions)
         )
+        if network.n_tracks > SCAN_LIMIT:
+            index = index.with_cells(np.random.default_rng(0))
         network = network.halved()
     ids = np.arange(interactions.n_tracks) if track_ids is None else np.asarray(track_ids)
     return ServingModel(

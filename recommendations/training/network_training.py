@@ -21,6 +21,7 @@ from recommendations.core.fold_in import FoldIn
 from recommendations.core.interactions import NEUTRAL, Histories
 from recommendations.core.neumf import NeuMF
 from recommendations.training.batches import BatchConfig, batches
+from recommendations.training.distributed import this_replica
 from recommendations.training.network import Network
 from recommendations.training.selection import Progress, Report
 from recommendations.training.validation import ValidationSlice
@@ -106,6 +107,7 @@ def train_network(
     """
     if (validation is None) == (like is None):
         raise ValueError("training needs either a validation slice or a network to be like")
+    replica = this_replica()
     n_users = int(np.count_nonzero(np.diff(histories.starts)))
     steps_per_epoch = -(-n_users // batch_config.users_per_batch)
     planned = config.epochs(steps_per_epoch)
@@ -124,7 +126,9 @@ def train_network(
         began = time.monotonic()
         joint = epoch >= joint_from
         drawn = batch_config if joint else batch_config.without_perceptron()
-        examples = batches(histories, fold_in, mean_preference, drawn, seed=seed, epoch=epoch)
+        examples = batches(
+            histories, fold_in, mean_preference, drawn, seed=seed, epoch=epoch, replica=replica
+        )
         losses = [steps[joint](batch) for batch in examples]
         report: Report = {
             "stage": "network",
@@ -172,20 +176,31 @@ def _step_function(
     *,
     perceptron: bool,
 ) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    @tf.function(reduce_retracing=True)
-    def step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    strategy = tf.distribute.get_strategy()
+
+    def on_replica(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = _loss(network, batch, config, perceptron=perceptron)
         variables = network.trainable_variables
         gradients = tape.gradient(loss, variables)
-        # Without the perceptron, its variables have no gradient.
+        # Without the perceptron, its variables have no gradient.  Replicas' gradients are added up
+        # by the optimizer, so that each gives its share of their mean.
         optimizer.apply(
             [
-                tf.zeros_like(variable) if gradient is None else tf.convert_to_tensor(gradient)
+                tf.zeros_like(variable)
+                if gradient is None
+                else tf.convert_to_tensor(gradient) / strategy.num_replicas_in_sync
                 for gradient, variable in zip(gradients, variables, strict=True)
             ]
         )
         return loss
+
+    @tf.function(reduce_retracing=True)
+    def step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        if strategy.num_replicas_in_sync == 1:
+            return on_replica(batch)
+        losses = strategy.run(on_replica, args=(batch,))
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     return step
 

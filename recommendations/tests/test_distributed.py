@@ -1,0 +1,154 @@
+"""Several processes that train one network: the same weights in all, and the loss of one alone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from django.conf import settings as django_settings
+
+from recommendations.models import TrainingRun
+from recommendations.services import peers
+from recommendations.services import train as training
+from recommendations.services.snapshot import take_snapshot
+from recommendations.tests.factories import (
+    NOW,
+    make_catalogue,
+    make_feedback_row,
+    make_listener,
+    make_play_count,
+    make_run,
+)
+from recommendations.tests.test_training_runs import make_listening
+
+_TRAIN = """
+import json, sys
+workers, index = json.loads(sys.argv[1]), int(sys.argv[2])
+from recommendations.training.distributed import cluster
+from recommendations.training.batches import BatchConfig
+from recommendations.training.factorization import FactorizationConfig
+from recommendations.training.fit import FitConfig, fit
+from recommendations.training.network import NetworkConfig
+from recommendations.training.network_training import OptimizerConfig
+from recommendations.tests import small_world
+config = FitConfig(
+    factorization=FactorizationConfig(dim=8, sweeps=4),
+    network=NetworkConfig(history_dim=8, layers=(8,), dropout=0.0),
+    batches=BatchConfig(users_per_batch=20, negatives=40),
+    optimizer=OptimizerConfig(min_epochs=8, max_epochs=8, check_every=8),
+    validation_pairs=2 * small_world.N_LISTENERS,
+)
+losses = []
+with cluster(workers, index):
+    fitted = fit(
+        small_world.interactions(), small_world.content(), config=config, seed=1,
+        progress=lambda report: losses.append(report["loss"]) if "loss" in report else None,
+    )
+network = fitted.model.network
+weights = [float(abs(a).sum()) for a in (network.item_factors, network.item_hidden, network.output)]
+print(json.dumps({"losses": losses, "weights": weights, "metrics": fitted.metrics}))
+"""
+
+
+def free_addresses(n):
+    probes = [socket.socket() for _ in range(n)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]
+    for probe in probes:
+        probe.close()
+    return addresses
+
+
+def train_together(n):
+    """What each of `n` processes came to."""
+    addresses = free_addresses(n) if n > 1 else []
+    processes = [
+        subprocess.Popen(  # noqa: S603 (our own command)
+            [sys.executable, "-c", _TRAIN, json.dumps(addresses), str(index)],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"},
+            cwd=django_settings.BASE_DIR,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(n)
+    ]
+    results = []
+    for process in processes:
+        out, err = process.communicate()
+        assert process.returncode == 0, err[-3000:]
+        results.append(json.loads(out.splitlines()[-1]))
+    return results
+
+
+@pytest.mark.slow
+def test_two_processes_hold_the_same_weights_and_come_to_the_loss_of_one():
+    (alone,) = train_together(1)
+    chief, peer = train_together(2)
+    assert chief["weights"] == pytest.approx(peer["weights"], rel=1e-6)
+    assert chief["losses"] == pytest.approx(peer["losses"], rel=1e-6)
+    assert chief["losses"][-1] < chief["losses"][0]
+    # Each process draws its own negatives and hidden targets: the same loss, but for that.
+    spread = np.ptp(alone["losses"][-3:]) + 0.1 * abs(alone["losses"][-1])
+    assert chief["losses"][-1] == pytest.approx(alone["losses"][-1], abs=spread)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("committed")
+def test_the_command_trains_in_two_processes_and_leaves_none_behind(child_environment):
+    make_listening(make_catalogue())
+    done = subprocess.run(
+        [sys.executable, "manage.py", "train", "--distributed", "2"],
+        env=child_environment,
+        cwd=django_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = TrainingRun.objects.get()
+    assert run.status == TrainingRun.Status.SUCCEEDED
+    assert training.load_version(run.version).n_tracks == 60
+    assert list((django_settings.MODELS_DIR / ".snapshots").iterdir()) == []
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("shard_rows", [1, 7, 100])
+def test_a_snapshot_is_the_same_however_many_shards_it_is_read_in(shard_rows):
+    tracks = make_catalogue(12)
+    for n in range(5):
+        listener = make_listener()
+        for m, track in enumerate(tracks[n : n + 6]):
+            make_feedback_row(
+                listener=listener,
+                track=track,
+                kind="rating",
+                rating=1 + m % 5,
+                preference=(m % 5) / 4,
+                at=NOW.replace(minute=m),
+            )
+            make_play_count(listener=listener, track=track, plays=m + 1)
+    whole, parts = take_snapshot(), take_snapshot(shard_rows=shard_rows)
+    assert whole.describe() == parts.describe()
+    for name in ("user_rows", "track_rows", "preference", "rating", "time", "weight"):
+        one, other = (getattr(s.interactions, name) for s in (whole, parts))
+        assert np.array_equal(one, other, equal_nan=name in ("rating", "time")), name
+
+
+@pytest.mark.usefixtures("committed")
+def test_what_a_chief_shares_its_peers_receive():
+    make_listening(make_catalogue())
+    snapshot = take_snapshot()
+    run = make_run(status="running")
+    peers.share(run, snapshot.interactions, snapshot.content, snapshot.track_pks)
+    interactions, content, pks = peers.receive(run.pk)
+    assert interactions.preference.tolist() == snapshot.interactions.preference.tolist()
+    assert content.genre_names == snapshot.content.genre_names
+    assert pks.tolist() == snapshot.track_pks.tolist()
+    peers.forget(run)
+    TrainingRun.objects.update(status="failed")
+    with pytest.raises(peers.NoSnapshot):
+        peers.receive(run.pk)
