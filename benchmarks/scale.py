@@ -47,7 +47,7 @@ def insert(model, source, **expressions):
         if field.name in expressions:
             columns.append(field.column)
             values.append(expressions[field.name])
-        elif not field.primary_key and not field.null and not field.generated:
+        elif not (field.primary_key or field.null or field.generated or field.has_db_default()):
             columns.append(field.column)
             values.append("%s")
             if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
