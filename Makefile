@@ -62,6 +62,8 @@ test-slow: install-dev ## run the long simulations too
 
 test-chaos: install-dev ## try faults of whole processes; CHAOS=short for minutes instead of an hour
 	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m chaos musicrec/tests/chaos
+test-e2e: install-dev ## drive the pages in a browser against everything else
+	@$(PY) -m pytest -q -p no:randomly e2e
 
 check: install-dev ## lint, types, import directions, migrations, deployment settings
 	$(PY) -m ruff check .
@@ -87,6 +89,8 @@ bench-bandits: install-dev ## measure the bandit's regret beside three libraries
 
 bench-services: install-dev ## measure feedback in bulk, many lists at once, search in 100,000 tracks
 	@$(PY) -m benchmarks.services
+bench-console: install-dev ## measure every page of the console at a million rows of feedback
+	@$(PY) benchmarks/console.py
 
 bench-experiments: install-dev ## measure assignment, and roll-ups at a million listeners
 	@$(PY) benchmarks/experiments_assignment.py

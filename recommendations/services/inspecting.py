@@ -29,7 +29,7 @@ from recommendations.services.versions import looking, stage_of
 from recommendations.serving import state
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.state import Stage
-from recommendations.serving.strategies import STRATEGIES, Scene
+from recommendations.serving.strategies import STRATEGIES, Scene, explanation
 
 TRACED = 40
 """Candidates shown with their fate, besides those on the slate."""
@@ -228,7 +228,7 @@ def _list(
         dataclasses.replace(
             _place(row, scene.catalogue, scores[row]),
             expected=_finite(expected[place]),
-            reason=STRATEGIES[served].reason(scene, row),
+            reason=explanation(STRATEGIES[served].reasons(scene, row)),
             other_place=elsewhere.get(int(scene.catalogue.pks[row])),
         )
         for place, row in enumerate(slate.rows.tolist())
