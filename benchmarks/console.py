@@ -71,15 +71,15 @@ STATEMENTS = (
     "CASE WHEN id %% 5000 = 0 THEN 8 ELSE 0 END, '', "
     "CASE WHEN id %% 5000 = 0 THEN NULL ELSE received_at + interval '1 second' END "
     "FROM recommendations_feedback",
-    "INSERT INTO recommendations_requestminute (minute, endpoint, strategy, n, n_errors, n_refused, "
-    "n_fallbacks, buckets) "
-    "SELECT date_trunc('minute', now()) - interval '1 minute' * m, 'POST recommend', s, 60, 0, 0, 1, "
-    "array_fill(1, ARRAY[136]) FROM generate_series(0, 1439) m, "
+    "INSERT INTO recommendations_requestminute (minute, endpoint, strategy, n, n_errors, "
+    "n_refused, n_fallbacks, buckets) "
+    "SELECT date_trunc('minute', now()) - interval '1 minute' * m, 'POST recommend', s, 60, "
+    "0, 0, 1, array_fill(1, ARRAY[136]) FROM generate_series(0, 1439) m, "
     "unnest(ARRAY['neural_cf', 'content_based', 'hybrid_ensemble', 'trending', 'discovery']) s",
-    "INSERT INTO recommendations_requestminute (minute, endpoint, strategy, n, n_errors, n_refused, "
-    "n_fallbacks, buckets) "
-    "SELECT date_trunc('minute', now()) - interval '1 minute' * m, 'GET endpoint/' || e, '', 60, 0, "
-    "0, 0, array_fill(1, ARRAY[136]) "
+    "INSERT INTO recommendations_requestminute (minute, endpoint, strategy, n, n_errors, "
+    "n_refused, n_fallbacks, buckets) "
+    "SELECT date_trunc('minute', now()) - interval '1 minute' * m, 'GET endpoint/' || e, '', "
+    "60, 0, 0, 0, array_fill(1, ARRAY[136]) "
     "FROM generate_series(0, 60) m, generate_series(1, 40) e",
     "INSERT INTO recommendations_systemreading (at, outbox_open, outbox_oldest_seconds, "
     "freshness_ms) SELECT date_trunc('minute', now()) - interval '1 minute' * m, m, m, 20 "
@@ -144,15 +144,12 @@ def measure(n_feedback: int) -> int:
         f"{sizes['slates']:,} lists generated in {time.perf_counter() - began:.0f} s"
     )
     at = timezone.now()
-    took = _seconds(lambda: count_days(at=at, budget_seconds=3600))
-    print(f"counting the whole month, once       {took:8.1f} s")
-    print(
-        f"counting today again                 {_seconds(lambda: count_day(at.date(), at=at)):8.2f} s"
-    )
-    print(
-        f"measuring, what is slow included     "
-        f"{_seconds(lambda: measuring.measure_all(at=at, slow_too=True)):8.2f} s"
-    )
+    for what, act in (
+        ("counting the whole month, once", lambda: count_days(at=at, budget_seconds=3600)),
+        ("counting today again", lambda: count_day(at.date(), at=at)),
+        ("measuring, what is slow included", lambda: measuring.measure_all(at=at, slow_too=True)),
+    ):
+        print(f"{what:40}{_seconds(act):8.2f} s")
     return ask_for_pages()
 
 
