@@ -51,7 +51,7 @@ test-frontend: install-dev ## the client's rules, types, tests, and that its typ
 	@$(PY) frontend/build.py --run test
 	@$(PY) frontend/build.py --run api:check
 
-test-e2e: install-dev frontend ## drive the client in a browser against everything else
+test-e2e: install-dev frontend ## drive client and console in a browser against everything else
 	@$(PY) -m pytest -q -p no:randomly e2e
 
 test: install-dev ## run the tests, on an embedded Postgres and Redis
@@ -62,8 +62,6 @@ test-slow: install-dev ## run the long simulations too
 
 test-chaos: install-dev ## try faults of whole processes; CHAOS=short for minutes instead of an hour
 	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m chaos musicrec/tests/chaos
-test-e2e: install-dev ## drive the pages in a browser against everything else
-	@$(PY) -m pytest -q -p no:randomly e2e
 
 check: install-dev ## lint, types, import directions, migrations, deployment settings
 	$(PY) -m ruff check .
@@ -89,6 +87,7 @@ bench-bandits: install-dev ## measure the bandit's regret beside three libraries
 
 bench-services: install-dev ## measure feedback in bulk, many lists at once, search in 100,000 tracks
 	@$(PY) -m benchmarks.services
+
 bench-console: install-dev ## measure every page of the console at a million rows of feedback
 	@$(PY) benchmarks/console.py
 

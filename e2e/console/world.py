@@ -25,7 +25,7 @@ from recommendations.tests.factories import (  # noqa: E402
 )
 from recommendations.tests.small_world import genre_of  # noqa: E402
 
-PASSWORD = "vinyl-and-lamplight-7"  # noqa: S105 (of a database that lives as long as the tests)
+PASSWORD = "vinyl-and-lamplight-7"
 
 
 def fill(model_folder: Path) -> dict[str, object]:
