@@ -48,9 +48,18 @@ def _each(
 class BanditAdmin(SimpleHistoryAdmin):
     """Settings with their history; reset and unpin."""
 
-    list_display = ["key", "policy", "floor", "exploration", "half_life", "pinned_arm", "version"]
-    fields = ["key", *services.SETTINGS, "pinned_arm", "version"]
-    readonly_fields = ["key", "pinned_arm", "version"]
+    list_display = [
+        "key",
+        "policy",
+        "floor",
+        "exploration",
+        "half_life",
+        "pinned_arm",
+        "version",
+        "under_way",
+    ]
+    fields = ["key", *services.SETTINGS, "pinned_arm", "version", "under_way"]
+    readonly_fields = ["key", "pinned_arm", "version", "under_way"]
     list_select_related = ["pinned_arm"]
     actions = ["reset", "unpin"]
 
@@ -62,10 +71,17 @@ class BanditAdmin(SimpleHistoryAdmin):
         """Its decisions are a ledger."""
         return False
 
+    @admin.display(description="under way", empty_value="nothing")
+    def under_way(self, bandit: Bandit) -> str | None:
+        """Say how far a rebuild is."""
+        return services.rebuild_words(bandit) or None
+
     def save_model(self, request: HttpRequest, obj: Bandit, form: Any, change: bool) -> None:
         """Change the settings by the service, which keeps what was learned in step."""
         changed = {name: form.cleaned_data[name] for name in form.changed_data}
-        services.change_settings(obj, at=timezone.now(), **changed)
+        bandit = services.change_settings(obj, at=timezone.now(), **changed)
+        if words := services.rebuild_words(bandit):
+            messages.info(request, words)
 
     @admin.action(
         description="Reset: archive what was learned, begin from nothing", permissions=["change"]
@@ -191,7 +207,7 @@ class ArchiveAdmin(ReadOnlyAdmin):
             request,
             queryset,
             lambda archive: services.restore(archive, at=timezone.now()),
-            "is restored",
+            "is restored; where rates differ the worker computes the sums anew",
         )
 
 

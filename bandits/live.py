@@ -1,11 +1,13 @@
 """The policy that this process decides with, read from the database at most 2 s ago."""
 
+import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+from django.db import DatabaseError, connection
 
 from bandits.core.context import DIMENSION, SCHEMA_VERSION
 from bandits.core.linear import LinearPosterior, LinearPrior
@@ -13,6 +15,8 @@ from bandits.core.logistic import LogisticPosterior
 from bandits.core.policy import Policy, Posterior, ThompsonSampling, Uniform
 from bandits.core.statistics import RewardChanges, Statistics
 from bandits.models import Arm, Bandit, Learned
+
+logger = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(seconds=2)
 _REFRESH_AGE = timedelta(seconds=1)
@@ -119,44 +123,105 @@ def _logistic(bandit: Bandit, learned: Learned) -> LogisticPosterior:
 
 
 class _Cache:
-    """Policies by bandit key; one thread reads anew while the others go on with the last."""
+    """Policies by bandit key.
+
+    One that is over a second old is read anew by a thread of its own, while requests go on with
+    what is there; only where it is older than `MAX_AGE`, as after a pause, a request reads itself.
+    """
 
     def __init__(self) -> None:
         self._policies: dict[str, LivePolicy] = {}
         self._reading: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._reader = _Reader(self.read)
 
     def get(self, key: str, at: datetime) -> LivePolicy:
         held = self._policies.get(key)
         # By the caller's clock, which a simulation runs ahead and may start again.
-        age = abs(at - held.loaded_at) if held else None
-        if held is not None and age is not None and age < _REFRESH_AGE:
+        if held is not None and abs(at - held.loaded_at) < _REFRESH_AGE:
             return held
+        # What a transaction has not committed only its own connection can read.
+        if held is None or abs(at - held.loaded_at) >= MAX_AGE or connection.in_atomic_block:
+            return self.read(key, at)
+        self._reader.ask(key, at)
+        return held
+
+    def read(self, key: str, at: datetime) -> LivePolicy:
+        """Read a policy anew, unless another thread has meanwhile."""
+        before = self._policies.get(key)
         with self._guard:
             lock = self._reading.setdefault(key, threading.Lock())
-        must_wait = age is None or age >= MAX_AGE
-        if not lock.acquire(blocking=must_wait):
-            assert held is not None  # noqa: S101 - tells mypy what must_wait says
-            return held
-        try:
+        with lock:
             newer = self._policies.get(key)
-            if newer is not None and newer is not held and abs(at - newer.loaded_at) < MAX_AGE:
+            if newer is not None and newer is not before and abs(at - newer.loaded_at) < MAX_AGE:
                 return newer
             bandit = Bandit.objects.select_related("pinned_arm").get(key=key)
             self._policies[key] = load(bandit, at=at)
             return self._policies[key]
-        finally:
-            lock.release()
 
     def clear(self) -> None:
+        self._reader.stop()
         self._policies.clear()
+
+
+class _Reader:
+    """A thread that reads policies when asked to, and ends when nobody asks for a while."""
+
+    _PATIENCE = 10.0  # seconds
+
+    def __init__(self, read: Callable[[str, datetime], LivePolicy]) -> None:
+        self._read = read
+        self._wanted: dict[str, datetime] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def ask(self, key: str, at: datetime) -> None:
+        """See to it that a policy is read; returns at once."""
+        with self._changed:
+            self._wanted[key] = at
+            self._changed.notify()
+            if self._thread is None or not self._thread.is_alive():  # also after a fork
+                self._stopped = False
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what was asked for, and wait for the end."""
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._stopped = True
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (asked := self._next()) is not None:
+                try:
+                    self._read(*asked)
+                except (DatabaseError, Bandit.DoesNotExist) as error:
+                    # Requests that find the policy too old read it themselves and say the same.
+                    logger.warning("could not read the bandit %s: %s", asked[0], error)
+        finally:
+            connection.close()
+
+    def _next(self) -> tuple[str, datetime] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._wanted or self._stopped, timeout=self._PATIENCE)
+            if self._wanted:
+                return self._wanted.popitem()
+            # Under the lock, so that whoever asks next sees that this one has ended.
+            if self._thread is threading.current_thread():
+                self._thread = None
+            return None
 
 
 _cache = _Cache()
 
 
 def live_policy(bandit_key: str, *, at: datetime) -> LivePolicy:
-    """Return this process's policy, read anew where it is over a second old, by force over two.
+    """Return this process's policy, at most two seconds old; read beside the request from one on.
 
     Raises:
         Bandit.DoesNotExist: there is no such bandit.

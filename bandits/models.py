@@ -82,6 +82,11 @@ class Bandit(models.Model):
         editable=False,
         help_text="whose decisions the posterior counts",
     )
+    rebuild_due = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="the past is to be computed anew, as though the settings had always been these",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     history = HistoricalRecords()
 

@@ -9,8 +9,10 @@ from bandits.models import Bandit
 
 @shared_task
 def fold_rewards() -> None:
-    """Take in the reward changes of every bandit; every few seconds."""
+    """Take in the reward changes of every bandit, and what its settings changed; every 5 s."""
     for bandit in Bandit.objects.all():
+        if bandit.rebuild_due:
+            services.rebuild(bandit, at=timezone.now(), progress=services.tell_progress(bandit))
         while services.fold(bandit, at=timezone.now()):
             pass
 

@@ -81,7 +81,8 @@ def measure(n: int) -> int:
 
     from accounts.models import User
     from experiments.models import CohortMoments, Experiment, Metric
-    from experiments.services.rollup import count_exposures, judge_phase, roll_up_metric
+    from experiments.services.cohorts import count_exposures, roll_up_metric
+    from experiments.services.judging import judge_phase
 
     experiment = Experiment.objects.get(key="recommendation_strategy")
     phase = experiment.phases.get()

@@ -17,7 +17,7 @@ from experiments.models import (
     TrendPoint,
     Variant,
 )
-from experiments.services.rollup import current_moments
+from experiments.services.judging import current_moments
 
 Role = ExperimentMetric.Role
 ROLE_ORDER = {Role.GOAL: 0, Role.GUARDRAIL: 1, Role.SECONDARY: 2}

@@ -67,9 +67,12 @@ def probabilities_of_being_best(means: Floats, sds: Floats) -> Floats:
 
 
 def with_floor(probabilities: Floats, floor: float) -> Floats:
-    """Return `floor + (1 - n * floor) * probabilities`: every arm keeps at least `floor`.
+    """Return the probabilities nearest to these of which none is below `floor`.
 
-    A floor above 1 / n means 1 / n: the uniform choice.
+    Nearest in relative entropy: those that would fall below it are set to it, the others shrink by
+    one factor.  So where every arm has enough already nothing changes, and exploration is not paid
+    for twice (mixing the uniform distribution in takes a tenth of all choices at a floor of 0.02
+    and five arms, whatever the probabilities are).  A floor above 1 / n means 1 / n.
 
     Raises:
         ValueError: `floor` is not in [0, 1].
@@ -77,8 +80,16 @@ def with_floor(probabilities: Floats, floor: float) -> Floats:
     if not 0 <= floor <= 1:
         raise ValueError(f"floor must be in [0, 1], got {floor}")
     n_arms = probabilities.size
-    floor = min(floor, 1 / n_arms)
-    return np.asarray(floor + (1 - n_arms * floor) * probabilities)
+    if floor * n_arms >= 1:
+        return np.full(n_arms, 1 / n_arms)
+    low = np.zeros(n_arms, bool)
+    while True:
+        # Not 0: of those left at least one has the mean of what is left, which is above the floor.
+        factor = (1 - floor * low.sum()) / probabilities[~low].sum()
+        lower = low | (factor * probabilities < floor)
+        if (lower == low).all():
+            return np.where(low, floor, factor * probabilities)
+        low = lower
 
 
 def nonce(bandit_key: str, request_id: UUID) -> float:

@@ -19,6 +19,7 @@ from bandits.services.deciding import (
 )
 from bandits.services.errors import BanditRuleViolation
 from bandits.services.learning import closed_form, fold, rebuild
+from bandits.services.progress import rebuild_words, tell_progress
 from bandits.services.reporting import take_snapshot
 from bandits.services.rewards import credit, expire
 from bandits.services.verifying import Verification, verify
@@ -38,12 +39,14 @@ __all__ = [
     "fold",
     "pin",
     "rebuild",
+    "rebuild_words",
     "record_decision",
     "record_decisions",
     "reset",
     "restore",
     "set_status",
     "take_snapshot",
+    "tell_progress",
     "unpin",
     "verify",
 ]

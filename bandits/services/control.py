@@ -14,7 +14,6 @@ from bandits.core.statistics import Statistics
 from bandits.live import posteriors_of
 from bandits.models import Archive, ArchivedArm, Arm, Bandit, Learned
 from bandits.services.errors import BanditRuleViolation
-from bandits.services.learning import rebuild
 
 SETTINGS = (
     "policy",
@@ -31,7 +30,8 @@ def change_settings(bandit: Bandit, *, at: datetime, **settings: Any) -> Bandit:
     """Change some of `SETTINGS`; what was learned stays.
 
     A new half-life or policy is applied to all decisions of the past as well, as though it had
-    always been so.
+    always been so: by `rebuild`, which the worker runs within seconds.  Until it is done the sums
+    count as they were made.
 
     Raises:
         BanditRuleViolation: `unknown_setting`, or `invalid_setting` with the field's message.
@@ -51,12 +51,11 @@ def change_settings(bandit: Bandit, *, at: datetime, **settings: Any) -> Bandit:
         locked.clean_fields()
     except ValidationError as error:
         raise BanditRuleViolation("invalid_setting", "; ".join(error.messages)) from None
-    _save(locked)
     if (locked.half_life, locked.policy) != (before["half_life"], before["policy"]) or (
         locked.policy == Bandit.PolicyKind.LOGISTIC
     ):
-        rebuild(locked, at=at)
-    return locked
+        locked.rebuild_due = True
+    return _save(locked)
 
 
 @transaction.atomic
@@ -208,10 +207,9 @@ def restore(archive: Archive, *, at: datetime) -> Bandit:
     archive.restored_at = at
     archive.save(update_fields=["restored_at"])
     bandit.epochs = sorted({*bandit.epochs, *archive.epochs})
-    _save(bandit)
     if not same_rate or bandit.policy == Bandit.PolicyKind.LOGISTIC:
-        rebuild(bandit, at=at)
-    return bandit
+        bandit.rebuild_due = True
+    return _save(bandit)
 
 
 def _locked(bandit: Bandit) -> Bandit:

@@ -6,6 +6,7 @@ Readers add the waiting changes themselves and so are never behind.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -19,6 +20,7 @@ from bandits.live import changes_of, current_sums, logistic_prior_mean
 from bandits.models import Arm, Bandit, Decision, Learned
 
 BATCH = 5000
+Progress = Callable[[float], None]
 _LOGISTIC_ROWS = 5000  # the newest rewards per arm that a refit looks at
 
 
@@ -64,24 +66,37 @@ def fold(bandit: Bandit, *, at: datetime) -> int:
 
 
 @transaction.atomic
-def rebuild(bandit: Bandit, *, at: datetime) -> None:
-    """Compute every arm's sums anew from its decisions, with the bandit's half-life of now.
+def rebuild(bandit: Bandit, *, at: datetime, progress: Progress = lambda share: None) -> bool:
+    """Compute every arm's sums anew from its decisions, with the bandit's settings of now.
 
-    Raises:
-        Bandit.DoesNotExist: it was deleted meanwhile.
+    Takes the bandit's lock; where a fold, an operator's act or another rebuild holds it, does
+    nothing and returns False.
+
+    Args:
+        bandit: whose.
+        at: now.
+        progress: called with the share of the decisions that has been read.
     """
-    locked = Bandit.objects.select_for_update(no_key=True).get(pk=bandit.pk)
+    locked = (
+        Bandit.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=bandit.pk).first()
+    )
+    if locked is None:
+        return False
     Decision.objects.filter(bandit=locked).pending().update(
         folded_reward=F("reward"), unfolded=False
     )
-    sums = closed_form(locked, at=at)
+    sums = closed_form(locked, at=at, progress=progress)
     for arm in Arm.objects.filter(bandit=locked).select_related("learned"):
         _store(arm.learned, sums[arm.key], at=at)
         if locked.policy == Bandit.PolicyKind.LOGISTIC:
             _refit(locked, arm, at=at)
+    Bandit.objects.filter(pk=locked.pk).update(rebuild_due=False)
+    return True
 
 
-def closed_form(bandit: Bandit, *, at: datetime) -> dict[str, Statistics]:
+def closed_form(
+    bandit: Bandit, *, at: datetime, progress: Progress = lambda share: None
+) -> dict[str, Statistics]:
     """Return each arm's sums computed from the folded rewards of all its decisions at once."""
     empty = Statistics.empty(
         DIMENSION, reference=at.timestamp(), half_life=bandit.half_life_seconds
@@ -93,14 +108,17 @@ def closed_form(bandit: Bandit, *, at: datetime) -> dict[str, Statistics]:
         .values_list("served_arm", "context", "decided_at", "folded_reward")
     )
     batch: dict[str, list[tuple[list[float], float, None, float]]] = defaultdict(list)
+    total = rows.count()
 
     def add(key: str) -> None:
         sums[key] = sums[key].changed(changes_of(batch.pop(key)))
 
-    for key, context, decided_at, reward in rows.iterator(chunk_size=BATCH):
+    for n, (key, context, decided_at, reward) in enumerate(rows.iterator(chunk_size=BATCH), 1):
         batch[key].append((context, decided_at.timestamp(), None, reward))
         if len(batch[key]) == BATCH:
             add(key)
+        if n % BATCH == 0:
+            progress(n / total)
     for key in list(batch):
         add(key)
     return sums

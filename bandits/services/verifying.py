@@ -12,7 +12,7 @@ from bandits.core.policy import replay
 from bandits.core.probabilities import draw, nonce
 from bandits.live import current_sums, prior_of
 from bandits.models import Arm, Bandit, Decision
-from bandits.services.learning import closed_form
+from bandits.services.learning import closed_form, rebuild
 
 TOLERANCE = 1e-9
 _SHOWN = 20
@@ -66,9 +66,12 @@ def replay_error(decision: Decision, bandit_key: str) -> str | None:
 def verify(bandit: Bandit, *, at: datetime) -> Verification:
     """Replay every decision and compare what was learned with the closed form.
 
-    Holds the bandit's lock, so that no fold runs meanwhile; requests and rewards go on.
+    Holds the bandit's lock, so that no fold runs meanwhile; requests and rewards go on.  Where a
+    rebuild is due it is done first.
     """
     locked = Bandit.objects.select_for_update(no_key=True).get(pk=bandit.pk)
+    if locked.rebuild_due:
+        rebuild(locked, at=at)
     found = Verification()
     for decision in Decision.objects.filter(bandit=locked).iterator(chunk_size=2000):
         found.decisions += 1

@@ -6,6 +6,7 @@ import pytest
 from bandits import live, services
 from bandits.models import Arm, Bandit, Decision
 from bandits.services import BanditRuleViolation
+from bandits.tasks import fold_rewards
 from bandits.tests.factories import ARMS, KEY, NOON, make_bandit, make_decision
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +95,7 @@ class TestReset:
         archive = services.reset(make_bandit(), at=NOON)
         services.change_settings(make_bandit(), at=NOON, half_life=timedelta(days=1))
         services.restore(archive, at=NOON)
+        assert services.rebuild(make_bandit(), at=NOON)
         assert services.verify(make_bandit(), at=NOON).is_clean
         assert any((mean[:-1] != 0).any() for mean in means().values())
 
@@ -107,6 +109,22 @@ class TestSettings:
         assert make_decision(rng).bandit_version == bandit.version == 2
         assert [row.floor for row in bandit.history.order_by("history_id")][-1] == 0.05
 
+    def test_how_far_a_rebuild_is_is_said_until_it_is_done(self):
+        assert services.rebuild_words(make_bandit()) == ""
+        bandit = services.change_settings(make_bandit(), at=NOON, half_life=None)
+        assert "begins within seconds" in services.rebuild_words(bandit)
+        services.tell_progress(bandit)(0.4)
+        assert "40% done" in services.rebuild_words(bandit)
+        fold_rewards()
+        assert services.rebuild_words(make_bandit()) == ""
+
+    def test_a_verification_does_a_rebuild_that_is_due_first(self):
+        learn(np.random.default_rng(0), at=NOON - timedelta(days=9))
+        services.fold(make_bandit(), at=NOON)
+        services.change_settings(make_bandit(), at=NOON, half_life=timedelta(days=1))
+        assert services.verify(make_bandit(), at=NOON).is_clean
+        assert not make_bandit().rebuild_due
+
     def test_what_does_not_change_is_no_new_version(self):
         assert services.change_settings(make_bandit(), at=NOON, floor=0.02).version == 1
 
@@ -117,6 +135,11 @@ class TestSettings:
         services.fold(make_bandit(), at=NOON)
         slow = means()
         bandit = services.change_settings(make_bandit(), at=NOON, half_life=timedelta(days=1))
+        assert bandit.rebuild_due
+        assert_same_means(slow, means())  # the old sums count until the worker is there
+        shares = []
+        assert services.rebuild(bandit, at=NOON, progress=shares.append)
+        assert not make_bandit().rebuild_due
         quick = means()
         assert any(np.abs(quick[a] - slow[a]).max() > 0.01 for a in ARMS)
         assert services.verify(bandit, at=NOON).is_clean

@@ -83,11 +83,28 @@ def test_scores_that_are_none_are_refused(means, sds):
 
 
 def test_the_floor_is_kept_and_the_sum_stays_one():
-    result = with_floor(np.array([1.0, 0.0, 0.0]), 0.02)
-    np.testing.assert_allclose(result, [0.96, 0.02, 0.02])
+    np.testing.assert_allclose(with_floor(np.array([1.0, 0.0, 0.0]), 0.02), [0.96, 0.02, 0.02])
     np.testing.assert_allclose(with_floor(np.array([1.0, 0.0]), 0.9), [0.5, 0.5])
+    # Lifting the last takes the second below the floor, so it is lifted too.
+    lifted = with_floor(np.array([0.7, 0.201, 0.099]), 0.2)
+    np.testing.assert_allclose(lifted, [0.6, 0.2, 0.2])
+    enough = np.array([0.5, 0.3, 0.2])
+    np.testing.assert_allclose(with_floor(enough, 0.2), enough)
     with pytest.raises(ValueError, match="floor"):
         with_floor(np.array([1.0]), -0.1)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(any).map(np.array), st.floats(0, 1))
+def test_a_floor_moves_nothing_past_another_and_shrinks_the_rest_alike(weights, floor):
+    probabilities = weights / weights.sum()
+    result = with_floor(probabilities, floor)
+    lowest = min(floor, 1 / len(weights))
+    assert result.sum() == pytest.approx(1)
+    assert result.min() >= lowest - 1e-12
+    assert (np.diff(result[np.argsort(probabilities)]) >= -1e-12).all()
+    above = (result > lowest + 1e-9) & (probabilities > 1e-9)
+    ratios = result[above] / probabilities[above]
+    np.testing.assert_allclose(ratios, ratios[:1].repeat(len(ratios)), rtol=1e-6)
 
 
 def test_the_nonce_of_a_request_never_changes():

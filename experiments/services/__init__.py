@@ -13,6 +13,7 @@ from experiments.services.assignment import (
     routes,
 )
 from experiments.services.events import apply_events, prune_keys
+from experiments.services.judging import judge_phase
 from experiments.services.lifecycle import (
     begin_phase,
     change_coverage,
@@ -26,7 +27,7 @@ from experiments.services.lifecycle import (
 )
 from experiments.services.planning import plan_power
 from experiments.services.recomputation import recompute, settle_history
-from experiments.services.rollup import judge_phase, roll_up
+from experiments.services.rollup import roll_up
 
 __all__ = [
     "Assignment",

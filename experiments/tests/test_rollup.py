@@ -15,7 +15,7 @@ from experiments.models import (
     RollUpStep,
     TrendPoint,
 )
-from experiments.services import rollup
+from experiments.services import judging, rollup
 from experiments.tests.factories import NOW, expose, feedback, make_listener, make_running, slate
 
 pytestmark = pytest.mark.django_db
@@ -204,10 +204,10 @@ def test_a_hybrid_test_keeps_what_it_said_at_the_planned_end():
     services.roll_up(at=NOW + 7 * DAY)
     phase = experiment.phases.get()
     assert phase.planned_end_at == NOW + 7 * DAY
-    before = rollup.current_moments(phase)
+    before = judging.current_moments(phase)
     play_out(50, lambda v: 1.0 if v == "a" else 5.0, at=NOW + 7.5 * DAY, seed=2)
     services.roll_up(at=NOW + 9 * DAY)
-    after = rollup.current_moments(experiment.phases.get())
+    after = judging.current_moments(experiment.phases.get())
     assert {key: moments.n for key, moments in before.items()} == {
         key: moments.n for key, moments in after.items()
     }

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from musicrec.exceptions import RuleViolation
-from recommendations.simulation import SCENARIOS, new_listeners, simulate
+from recommendations.simulation import MAX_DAYS, SCENARIOS, new_listeners, simulate
 
 
 class Command(BaseCommand):
@@ -22,14 +22,17 @@ class Command(BaseCommand):
         """Add the size, the scenario and the seed."""
         parser.add_argument("--listeners", type=int, default=100)
         parser.add_argument("--days", type=int, default=14)
-        parser.add_argument("--scenario", choices=SCENARIOS, default="a-b")
+        parser.add_argument(
+            "--scenario", choices=SCENARIOS, help="left out: the system as it stands"
+        )
         parser.add_argument("--seed", type=int, default=0)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Simulate, showing progress."""
-        for name in ("listeners", "days"):
-            if options[name] < 1:
-                raise CommandError(f"--{name} must be at least 1, got {options[name]}.")
+        if options["listeners"] < 1:
+            raise CommandError(f"--listeners must be at least 1, got {options['listeners']}.")
+        if not 1 <= options["days"] <= MAX_DAYS:
+            raise CommandError(f"--days must be from 1 to {MAX_DAYS}, got {options['days']}.")
         now = timezone.now()
         people = new_listeners(
             options["listeners"],
@@ -60,3 +63,11 @@ class Command(BaseCommand):
         )
         for strategy, (mean, n) in report.preference_by_strategy.items():
             self.stdout.write(f"  {strategy:<16} mean preference {mean:.3f} over {n:,} responses")
+        self.stdout.write("What was to be expected of the lists, by the simulated tastes:")
+        for name, truth in report.truth.items():
+            self.stdout.write(f"  {name:<24} {truth:.3f}")
+        if report.share_of_best:
+            shares = ", ".join(f"{share:.0%}" for share in report.share_of_best)
+            self.stdout.write(f"The new best arm's share, by hundred lists: {shares}")
+        if report.verdict:
+            self.stdout.write(f"Verdict on {report.experiment}: {report.verdict}")

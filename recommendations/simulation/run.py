@@ -1,47 +1,51 @@
-"""The closed loop: simulated listeners ask, listen and respond through the real services.
-
-Their tastes are known (`recommendations.core.world`), so what experiments and the bandit conclude
-can be held against the truth.  The clock is the simulation's own and is handed to every service.
-"""
+"""Running a simulation: visits and responses in order of their time."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 import numpy as np
+from django.db.models import Q
 
 import bandits.services
 import experiments.services
 from accounts.models import Listener
+from accounts.services import set_preferences
 from accounts.vocabulary import Device, Mood
 from bandits.models import Bandit
-from experiments.models import Experiment, Phase
 from musicrec.exceptions import RuleViolation
-from recommendations.core.world import Outcome, Situation, World
+from recommendations.core.world import Outcome, Situation, World, expected_preferences
 from recommendations.models import Recommendation, Track
 from recommendations.services.demo import simulated_world
 from recommendations.services.effects import drain_outbox
 from recommendations.services.feedback import record_feedback
 from recommendations.services.recommend import Wishes, recommend
 from recommendations.serving import state
-
-Scenario = Literal["a-a", "a-b", "drift", "delay"]
-SCENARIOS: tuple[Scenario, ...] = ("a-a", "a-b", "drift", "delay")
+from recommendations.simulation.scenario import (
+    MAX_DAYS,
+    Fashion,
+    Scenario,
+    arranged,
+    fashion_of,
+    unsynchronised_commits,
+    world_of,
+)
 
 SESSIONS_PER_DAY = 0.7
 """Mean sessions of a listener of middling activity."""
 
 SLATE_LENGTH = 10
-LATE_SHARE = 0.3
-AA_EXPERIMENT = "simulated_a_a"
-AA_POLICIES = ("hybrid_ensemble", "neural_cf")
+N_STATED_GENRES = 3
+ATTENTION = 0.9
+HOUR_S, DAY_S = 3600.0, 86_400.0
 
 Progress = Callable[[float], None]
+Drain = Callable[[datetime], None]
 
 
 class NothingToRecommend(RuleViolation):
@@ -59,12 +63,22 @@ class SimulationReport:
         slates: lists served.
         responses: to tracks on them.
         preference_by_strategy: mean preference and number of responses by served strategy.
+        truth: by variant, or by strategy where no experiment served, the mean preference that was
+            to be expected of the tracks listed, weighted by how likely each is looked at.
+        share_of_best: in `drift`, of each hundred lists since the change, how many were the new
+            best arm's.
+        experiment: key of the scenario's own, or empty.
+        verdict: what its page says in the end.
     """
 
     sessions: int
     slates: int
     responses: int
     preference_by_strategy: dict[str, tuple[float, int]]
+    truth: dict[str, float]
+    share_of_best: list[float]
+    experiment: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,34 +112,47 @@ def new_listeners(n: int, *, seed: int, at: datetime) -> list[Listener]:
     return [found[name] for name in names]
 
 
+def drain_here(at: datetime) -> None:
+    """Apply all that is owed, in this process, by what the worker runs."""
+    while drain_outbox(at=at):
+        pass
+
+
 def simulate(
     listeners: Sequence[Listener],
     *,
     days: int,
     ends_at: datetime,
-    scenario: Scenario = "a-b",
+    scenario: Scenario | None = None,
     seed: int = 0,
     world: World | None = None,
     progress: Progress = lambda share: None,
+    drain: Drain = drain_here,
 ) -> SimulationReport:
     """Let listeners use the system for some days that end at `ends_at`.
 
+    Once a simulated hour rewards expire and are folded, once a day experiments are rolled up and
+    judged, and the bandit's report is kept.
+
     Args:
         listeners: simulated ones; row i of the world is listener i.
-        days: how long, >= 1.
+        days: how long, 1 to `MAX_DAYS`.
         ends_at: the simulation's last moment; choose one that is not in the future.
-        scenario: `a-b` runs the experiment as it stands; `a-a` one whose two variants have the
-            same policy; in `drift` tastes change half-way; in `delay` 30 % of responses come late.
+        scenario: None for the system as it stands.  `a-b` tries trending lists against lists by
+            content, which please more, and `a-a` trending lists against themselves, each in an
+            experiment of its own; in `drift` the bandit serves everybody, and from half-way on
+            another arm's lists please more; in `delay` 30 % of responses come late.
         seed: of everything drawn.
         world: whose tastes; made from `seed` where it is not given.
         progress: called with the share of the days that is done.
+        drain: brings about that what is owed is applied.
 
     Raises:
         NothingToRecommend: the catalogue is empty.
-        ValueError: `days` < 1, or a listener who is not simulated.
+        ValueError: `days` is out of range, or a listener who is not simulated.
     """
-    if days < 1:
-        raise ValueError(f"days must be >= 1, got {days}")
+    if not 1 <= days <= MAX_DAYS:
+        raise ValueError(f"days must be from 1 to {MAX_DAYS}, got {days}")
     if not all(listener.is_simulated for listener in listeners):
         raise ValueError("only simulated listeners can be simulated")
     state.forget()
@@ -133,20 +160,27 @@ def simulate(
     if not len(catalogue):
         raise NothingToRecommend("There is no catalogue. Load one, or run manage.py load_demo.")
     world = world or simulated_world(catalogue, n_listeners=len(listeners), seed=seed)
-    if scenario == "delay":
-        world = world.with_late_responses(LATE_SHARE)
     began_at = ends_at - timedelta(days=days)
-    _prepare_experiment(scenario, began_at)
-    run = _Run(listeners, world, scenario, began_at, days, seed, progress)
-    report = run()
-    drain_everything(ends_at)
-    bandits.services.expire(at=ends_at)
-    for bandit in Bandit.objects.all():
-        while bandits.services.fold(bandit, at=ends_at):
-            pass
-        bandits.services.take_snapshot(bandit, at=ends_at)
-    experiments.services.roll_up(at=ends_at)
-    return report
+    run = _Run(
+        listeners,
+        world_of(scenario, world),
+        fashion_of(scenario),
+        began_at,
+        days,
+        seed,
+        progress,
+        drain,
+    )
+    arrangement = arranged(
+        scenario, began_at=began_at, ends_at=ends_at, n_listeners=len(listeners), days=days
+    )
+    with unsynchronised_commits(), arrangement as experiment:
+        report = run()
+    if experiment is None:
+        return report
+    phase = experiment.phases.last()
+    words = f"{phase.verdict}. {phase.verdict_words}"
+    return replace(report, experiment=experiment.key, verdict=words)
 
 
 class _Run:
@@ -156,18 +190,19 @@ class _Run:
         self,
         listeners: Sequence[Listener],
         world: World,
-        scenario: Scenario,
+        fashion: Fashion,
         began_at: datetime,
         days: int,
         seed: int,
         progress: Progress,
+        drain: Drain,
     ) -> None:
+        self.world, self.fashion = world, fashion
+        self._state_preferences(listeners)
         self.listeners = [
             Listener.objects.select_related("preferences").get(pk=one.pk) for one in listeners
         ]
-        self.world = world
-        self.later_world = world.drifted(seed + 1) if scenario == "drift" else world
-        self.began_at, self.days, self.progress = began_at, days, progress
+        self.began_at, self.days, self.progress, self.drain = began_at, days, progress, drain
         self.rng = np.random.default_rng(seed)
         self.tracks = {track.pk: track for track in Track.objects.active().select_related("artist")}
         self.row_of = {pk: row for row, pk in enumerate(state.current().catalogue.pks.tolist())}
@@ -175,32 +210,78 @@ class _Run:
         # (seconds since the beginning, a number that settles ties, what happens)
         self.queue: list[tuple[float, int, _Visit | _Response]] = []
         self.sessions = self.slates = self.responses = 0
-        self.preferences: dict[str, list[float]] = {}
+        self.owes = False
+        self.preferences: dict[str, list[float]] = defaultdict(list)
+        self.truths: dict[str, list[float]] = defaultdict(list)
+        self.is_best: list[bool] = []
 
     def __call__(self) -> SimulationReport:
         """Run it."""
         for row in range(len(self.listeners)):
             self._plan_visits(row)
         heapq.heapify(self.queue)
-        end = self.days * 86_400.0
-        expired_until = 0.0
+        end = self.days * DAY_S
+        hour = 0
         while self.queue:
             time_s, _, event = heapq.heappop(self.queue)
             if time_s >= end:
                 break
-            if time_s - expired_until > 3600:
-                expired_until = time_s
-                bandits.services.expire(at=self._at(time_s))
-                self.progress(time_s / end)
+            while (hour + 1) * HOUR_S <= time_s:
+                hour += 1
+                self._every_hour(hour)
             if isinstance(event, _Visit):
                 self._visit(event.listener, time_s)
             else:
                 self._respond(event, self._at(time_s))
-        means = {
-            name: (float(np.mean(values)), len(values))
-            for name, values in sorted(self.preferences.items())
-        }
-        return SimulationReport(self.sessions, self.slates, self.responses, means)
+        while hour < self.days * 24:
+            hour += 1
+            self._every_hour(hour)
+        hundreds = [self.is_best[i : i + 100] for i in range(0, len(self.is_best), 100)]
+        return SimulationReport(
+            self.sessions,
+            self.slates,
+            self.responses,
+            {
+                name: (float(np.mean(values)), len(values))
+                for name, values in sorted(self.preferences.items())
+            },
+            {name: float(np.mean(values)) for name, values in sorted(self.truths.items())},
+            [float(np.mean(hundred)) for hundred in hundreds if len(hundred) == 100],
+        )
+
+    def _every_hour(self, hour: int) -> None:
+        """Do what the schedule does: apply, expire, fold, and at midnight report and judge."""
+        at = self._at(hour * HOUR_S)
+        self._settle(at)
+        bandits.services.expire(at=at)
+        every_bandit = list(Bandit.objects.all())
+        for bandit in every_bandit:
+            while bandits.services.fold(bandit, at=at):
+                pass
+        if hour % 24 == 0:
+            for bandit in every_bandit:
+                bandits.services.take_snapshot(bandit, at=at)
+            experiments.services.roll_up(at=at)
+        self.progress(hour / (self.days * 24))
+
+    def _settle(self, at: datetime) -> None:
+        """Apply what is owed: the worker is faster than any listener comes back."""
+        if self.owes:
+            self.drain(at)
+            self.owes = False
+
+    def _state_preferences(self, listeners: Sequence[Listener]) -> None:
+        """Name the favourite genres of those who are new, as somebody does who signs up."""
+        names = np.array(state.current().catalogue.content.genre_names)
+        known = set(
+            Listener.objects.filter(pk__in=[one.pk for one in listeners])
+            .filter(Q(preferences__isnull=False) | Q(taste__n_feedback__gt=0))
+            .values_list("pk", flat=True)
+        )
+        for row, listener in enumerate(listeners):
+            if listener.pk not in known:
+                best = np.argsort(-self.world.listeners.affinity[row])[:N_STATED_GENRES]
+                set_preferences(listener=listener, genres=names[best].tolist())
 
     def _plan_visits(self, row: int) -> None:
         activity = float(self.world.listeners.activity[row])
@@ -212,17 +293,28 @@ class _Run:
 
     def _visit(self, row: int, time_s: float) -> None:
         """Ask for a list, go down it, and queue what is done with its tracks."""
+        self._settle(self._at(time_s))
         self.sessions += 1
-        world = self._world(time_s)
+        world = self.world
         situation = world.situation(row, time_s, self.rng)
         slate = recommend(
             listener=self.listeners[row], wishes=_wishes(situation), at=self._at(time_s)
         ).recommendation
         self.slates += 1
+        self.owes = True
+        share = time_s / (self.days * DAY_S)
+        rows = [self.row_of[pk] for pk in slate.tracks]
+        utility = world.utility(row, rows, situation)
+        utility = utility + self.fashion.appeal(slate.strategy, share=share)
+        looked_at = ATTENTION ** np.arange(1, len(rows) + 1)
+        truth = float(expected_preferences(utility) @ looked_at / looked_at.sum())
+        self.truths[slate.variant or slate.strategy].append(truth)
+        if self.fashion.changes and share >= 0.5:
+            self.is_best.append(slate.strategy == self.fashion.after)
         for position, pk in enumerate(slate.tracks):
             if not world.examines(position, self.rng):
                 continue
-            outcome = world.respond(row, self.row_of[pk], situation, self.rng)
+            outcome = world.outcome(rows[position], float(utility[position]), self.rng)
             time_s += outcome.delay_s
             response = _Response(row, self.tracks[pk], outcome, slate)
             heapq.heappush(self.queue, (time_s, next(self.numbers), response))
@@ -239,41 +331,13 @@ class _Run:
             at=at,
         )
         self.responses += 1
-        strategy = response.slate.strategy
-        self.preferences.setdefault(strategy, []).append(outcome.preference)
-        drain_outbox(at=at)
-
-    def _world(self, time_s: float) -> World:
-        return self.world if time_s < self.days * 43_200 else self.later_world
+        self.owes = True
+        self.preferences[response.slate.strategy].append(outcome.preference)
 
     def _at(self, time_s: float) -> datetime:
         return self.began_at + timedelta(seconds=time_s)
 
 
-def drain_everything(at: datetime) -> None:
-    """Apply all that is owed."""
-    while drain_outbox(at=at):
-        pass
-
-
 def _wishes(situation: Situation) -> Wishes:
     mood = Mood(situation.mood) if situation.mood and situation.mood_is_stated else None
     return Wishes(n=SLATE_LENGTH, mood=mood, device=Device(situation.device))
-
-
-def _prepare_experiment(scenario: Scenario, began_at: datetime) -> None:
-    """See to it that the experiment which the simulation fills was running when it began."""
-    if scenario == "a-a" and not Experiment.objects.filter(key=AA_EXPERIMENT).exists():
-        for experiment in Experiment.objects.filter(status=Experiment.Status.RUNNING):
-            experiments.services.pause(experiment, reason="gives way to a simulated A/A test")
-        test = experiments.services.create_from_template(
-            key=AA_EXPERIMENT,
-            hypothesis="Nothing differs: both variants have the same policy.",
-            policies=AA_POLICIES,
-        )
-        test.variants.update(policy=AA_POLICIES[0])
-        experiments.services.start(test, at=began_at)
-    # A phase that nobody has entered began, for the simulation, with it.
-    Phase.objects.filter(ended_at=None, exposure=None, started_at__gt=began_at).update(
-        started_at=began_at
-    )
