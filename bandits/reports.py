@@ -41,6 +41,7 @@ def build(bandit: Bandit, *, at: datetime, n_resamples: int = 1000) -> dict[str,
     decisions = Decision.objects.filter(bandit=bandit)
     totals = decisions.aggregate(
         decisions=Count("pk"),
+        listeners=Count("listener", distinct=True),
         waiting=Count("pk", filter=Q(state=Decision.State.WAITING)),
         provisional=Count("pk", filter=Q(state=Decision.State.PROVISIONAL)),
         expired=Count("pk", filter=Q(state=Decision.State.EXPIRED)),

@@ -109,6 +109,7 @@ class ReportSerializer(serializers.Serializer[dict[str, Any]]):
     generated_at = serializers.DateTimeField()
     is_simulated = serializers.BooleanField()
     decisions = serializers.IntegerField()
+    listeners = serializers.IntegerField()
     waiting = serializers.IntegerField()
     provisional = serializers.IntegerField()
     expired = serializers.IntegerField()

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import StaffOrAnalytics
-from bandits import charts, reports
+from bandits import charts, reports, services
 from bandits.models import Bandit
 from bandits.serializers import BanditsSerializer
 
@@ -29,12 +29,13 @@ class ContextualBanditsView(APIView):
     def get(self, request: Request) -> Response:
         """Report on every bandit, as of its newest snapshot."""
         now = timezone.now()
-        found = [
-            reports.current(bandit, at=now)
-            for bandit in Bandit.objects.select_related("pinned_arm").order_by("key")
-        ]
+        bandits = list(Bandit.objects.select_related("pinned_arm").order_by("key"))
+        found = [reports.current(bandit, at=now) for bandit in bandits]
         if isinstance(request.accepted_renderer, TemplateHTMLRenderer):
-            pages = [_page(report, now=now) for report in found]
+            pages = [
+                _page(report, now=now) | {"rebuild": services.rebuild_words(bandit)}
+                for report, bandit in zip(found, bandits, strict=True)
+            ]
             return Response({"bandits": pages, "recent": reports.RECENT_CONTEXTS})
         return Response({"bandits": found})
 

@@ -26,7 +26,7 @@ class Distribution:
         probabilities: with the floor, shape (n_arms,), sum 1.
         means: of the scores, shape (n_arms,), or empty where the policy has no scores.
         sds: standard deviations of the scores as drawn from, same shape.
-        floor: mixed into the probabilities.
+        floor: below which no probability is.
     """
 
     arms: tuple[str, ...]
@@ -94,7 +94,7 @@ class ThompsonSampling:
 
     posteriors: Mapping[str, Posterior]
     floor: float = 0.02
-    exploration: float = 0.3
+    exploration: float = 0.2
     _index: dict[str, int] = field(init=False, repr=False)
     _means: Floats = field(init=False, repr=False)
     _covariances: Floats = field(init=False, repr=False)
@@ -129,7 +129,7 @@ class ThompsonSampling:
         return self._means[rows] @ x, self.exploration * np.sqrt(variances)
 
     def distribution(self, x: Floats, eligible: Sequence[str]) -> Distribution:
-        """Return the exact probability of each eligible arm being the best, floor mixed in."""
+        """Return the exact probability of each eligible arm being the best, with the floor."""
         arms = _checked(eligible)
         means, sds = self.scores(x, arms)
         probabilities = replay(means, sds, n_arms=len(arms), floor=self.floor)

@@ -1,54 +1,10 @@
 """What the policies make of worlds whose best arm is known."""
 
-import uuid
-
 import numpy as np
 import pytest
 
-from bandits.core.context import with_intercept
-from bandits.core.linear import LinearPosterior, LinearPrior
-from bandits.core.logistic import LogisticPosterior
-from bandits.core.policy import ThompsonSampling, Uniform
-from bandits.core.probabilities import draw, nonce
-from bandits.core.statistics import RewardChanges, Statistics
+from bandits.core.trial import Settings, play
 from bandits.core.worlds import linear_world, logistic_world
-
-ARMS = ("a", "b", "c", "d", "e")
-
-
-def play(world, *, policy="linear", half_life=np.inf, every=20):
-    """Return the regret of each round and the arm played; rewards arrive in batches of `every`."""
-    contexts = with_intercept(world.contexts)
-    dim = contexts.shape[1]
-    sums = [Statistics.empty(dim, reference=0.0, half_life=half_life) for _ in ARMS]
-    played = np.zeros(len(contexts), int)
-    live = Uniform()
-    for now, context in enumerate(contexts):
-        if now and now % every == 0 and policy != "uniform":
-            late = np.arange(now - every, now)
-            for arm in range(len(ARMS)):
-                mine = late[played[late] == arm]
-                changes = RewardChanges.first(
-                    contexts[mine], mine.astype(float), world.rewards[mine, arm]
-                )
-                sums[arm] = sums[arm].changed(changes)
-            posteriors = {
-                arm: LinearPosterior.from_statistics(s, LinearPrior.centred(dim), at=float(now))
-                for arm, s in zip(ARMS, sums, strict=True)
-            }
-            if policy == "logistic":
-                for arm, key in enumerate(ARMS):
-                    mine = np.flatnonzero(played[:now] == arm)
-                    posteriors[key] = LogisticPosterior.fit(
-                        contexts[mine],
-                        world.rewards[mine, arm],
-                        prior_mean=np.zeros(dim),
-                        prior_precision=2.0,
-                    )
-            live = ThompsonSampling(posteriors, floor=0.02)
-        distribution = live.distribution(context, ARMS)
-        played[now] = draw(distribution.probabilities, nonce("world", uuid.UUID(int=now)))
-    return world.gaps[np.arange(len(played)), played], played
 
 
 @pytest.mark.parametrize(
@@ -57,8 +13,8 @@ def play(world, *, policy="linear", half_life=np.inf, every=20):
 )
 def test_regret_is_a_fraction_of_that_of_uniform_choice(make, policy):
     world = make(np.random.default_rng(0), n=1500, n_features=5)
-    regret, _ = play(world, policy=policy)
-    uniform, _ = play(world, policy="uniform")
+    regret = play(world, Settings(policy=policy)).regret
+    uniform = play(world, Settings(policy="uniform")).regret
     assert regret.sum() < 0.45 * uniform.sum()
     assert regret[-500:].sum() < 0.35 * uniform[-500:].sum()
 
@@ -74,7 +30,7 @@ def test_after_a_change_of_the_best_arm_forgetting_follows_and_remembering_lags(
     world = type(world)(world.contexts, expected, noisy)
     share = {}
     for half_life in (300.0, np.inf):
-        _, played = play(world, half_life=half_life)
+        played = play(world, Settings(half_life=half_life)).played
         share[half_life] = (played[n // 2 + 700 : n // 2 + 1000] == 1).mean()
     assert share[300.0] > 0.5
     assert share[np.inf] < 0.5

@@ -1,7 +1,8 @@
-"""``manage.py bandit show|verify|evaluate|reset``."""
+"""``manage.py bandit show|verify|evaluate|reset|simulate``."""
 
 import argparse
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,24 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from bandits import reports, services
+from bandits.core.context import N_FEATURES
 from bandits.core.evaluation import ESTIMATORS, ThinSupport
+from bandits.core.trial import Settings, play
+from bandits.core.worlds import linear_world, logistic_world
 from bandits.models import Archive, Bandit
 from bandits.off_policy import history, off_policy, parse_target
+
+WORLDS = {
+    "linear": linear_world,
+    "logistic": logistic_world,
+    "drifting": partial(linear_world, drift=True),
+}
 
 
 class Command(BaseCommand):
     """Looks at a bandit, proves it, asks what another policy would have earned, or resets it."""
 
-    help = "Show, verify, evaluate or reset a bandit."
+    help = "Show, verify, evaluate, reset or simulate a bandit."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare one subcommand per act."""
@@ -44,6 +54,20 @@ class Command(BaseCommand):
         reset.add_argument("--reason", default="", help="kept with the archive")
         reset.add_argument("--restore", type=int, metavar="ARCHIVE", help="id of an archive")
         reset.add_argument("--yes", action="store_true", help="do not ask")
+        simulate = act(
+            "simulate",
+            "Try the bandit's settings, or others, on a world whose best arms are known. "
+            "Nothing is written. (Simulated listeners: manage.py simulate.)",
+        )
+        simulate.add_argument("--world", choices=sorted(WORLDS), default="linear")
+        simulate.add_argument("--rounds", type=int, default=2000)
+        simulate.add_argument("--seeds", type=int, default=3)
+        simulate.add_argument("--floor", type=float)
+        simulate.add_argument("--exploration", type=float)
+        simulate.add_argument("--prior-precision", type=float)
+        simulate.add_argument(
+            "--half-life", type=float, default=np.inf, help="in rounds; nothing is forgotten else"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the act."""
@@ -168,6 +192,41 @@ class Command(BaseCommand):
             f"archived as {archive.pk}; undo with: "
             f"manage.py bandit reset --bandit {bandit} --restore {archive.pk}"
         )
+
+    def simulate(self, bandit: Bandit, options: dict[str, Any]) -> None:
+        """Print regret and how often the best arm was played, beside choosing at random."""
+        if min(options["rounds"], options["seeds"]) < 1:
+            raise CommandError("--rounds and --seeds must be at least 1")
+        given = {
+            name: getattr(bandit, name) if options[name] is None else options[name]
+            for name in ("floor", "exploration", "prior_precision")
+        }
+        settings = Settings(policy=bandit.policy, half_life=options["half_life"], **given)
+        names = ", ".join(f"{name} {value:g}" for name, value in given.items())
+        self.stdout.write(
+            f"{bandit.policy}, {names}, half-life {options['half_life']:g} rounds, in the "
+            f"{options['world']} world: {len(bandit.arms.all())} arms, {options['rounds']} rounds, "
+            f"{options['seeds']} seeds"
+        )
+        self.stdout.write(f"{'':<10}{'regret':>18}   best arm played, by fifth of the rounds")
+        for name, tried in (("bandit", settings), ("uniform", Settings(policy="uniform"))):
+            trials = []
+            for seed in range(options["seeds"]):
+                world = WORLDS[options["world"]](
+                    np.random.default_rng(seed),
+                    n=options["rounds"],
+                    n_arms=bandit.arms.count(),
+                    n_features=N_FEATURES,
+                )
+                try:
+                    trials.append(play(world, tried))
+                except ValueError as error:
+                    raise CommandError(str(error)) from None
+            regrets = np.array([trial.regret.sum() for trial in trials])
+            best = np.mean([trial.was_best for trial in trials], axis=0)
+            shares = " ".join(f"{part.mean():>5.0%}" for part in np.array_split(best, 5))
+            error = regrets.std(ddof=1) / np.sqrt(len(regrets)) if len(regrets) > 1 else np.nan
+            self.stdout.write(f"{name:<10}{regrets.mean():>10.1f} ± {error:<5.1f}   {shares}")
 
 
 def _share(value: float | None) -> str:
