@@ -54,7 +54,8 @@ def base_url() -> Iterator[str]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "MUSICREC_THROW_AWAY")
+        if name
+        not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "MUSICREC_THROW_AWAY")
     } | {
         "PORT": str(port),
         "MUSICREC_VAR": str(KEPT / "server"),
@@ -63,7 +64,7 @@ def base_url() -> Iterator[str]:
         "DJANGO_HTTPS": "false",
     }
     with (KEPT / "server.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 (our own command)
+        process = subprocess.Popen(
             [sys.executable, "-u", "-m", "musicrec.run"], cwd=ROOT, env=environment,
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
@@ -149,9 +150,11 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
-            lambda message: complaints.append(message.text)
-            if "Content Security Policy" in message.text
-            else None,
+            lambda message: (
+                complaints.append(message.text)
+                if "Content Security Policy" in message.text
+                else None
+            ),
         )
 
     opened.on("page", watch)
