@@ -1,4 +1,4 @@
-"""Time and memory of serving, one thread: one catalogue scored whole, and a large one in two stages.
+"""Time and memory of serving on one thread: a catalogue scored whole, a large one in two stages.
 
     make bench-serving
 
