@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from recommendations.tests.models import make_model
 from recommendations.training import evaluation
+from recommendations.training.catalogue_file import read_catalogue_file, read_listening
 from recommendations.training.cross_validation import stratified_folds
 from recommendations.training.evaluation import measure, read_interactions, read_split
 
@@ -101,6 +102,43 @@ def test_ratings_or_plays_become_preferences(tmp_path):
     }
     played = read_interactions(write(tmp_path / "p.csv", "user_id,track_id,plays\na,x,90\na,y,1\n"))
     assert played.preference.tolist() == [0.875, 0.625]
+
+
+TRACKS = (
+    "track_id,artist,genres,popularity,duration_ms,danceability,energy,valence,acousticness,"
+    "liveness,speechiness,loudness_db,tempo_bpm\n"
+    "x,A,rock;pop,,,0.1,0.2,0.3,0.4,0.5,0.6,-7,120\n"
+    "y,B,,10,1000,,0.4,0.3,0.4,0.5,0.6,-7,120\n"
+)
+
+
+def test_a_catalogue_file_gives_content_in_its_own_order(tmp_path):
+    tracks = write(tmp_path / "tracks.csv", TRACKS)
+    listens = write(tmp_path / "listens.csv", "user_id,track_id,plays\na,y,3\nb,x,1\n")
+    pairs, content = read_listening(listens, tracks)
+    assert pairs.track_rows.tolist() == [1, 0]
+    assert content.genre_names == ("pop", "rock")
+    assert [len(content.genres.row(row)[0]) for row in (0, 1)] == [2, 0]
+    assert np.isnan(read_catalogue_file(tracks).audio[1, 0])
+
+
+def test_a_listen_of_a_track_outside_the_catalogue_is_refused(tmp_path):
+    tracks = write(tmp_path / "tracks.csv", TRACKS)
+    listens = write(tmp_path / "listens.csv", "user_id,track_id\na,z\n")
+    with pytest.raises(ValueError, match="track 'z' is not in the catalogue"):
+        read_listening(listens, tracks)
+
+
+def test_a_number_that_is_none_is_refused_by_column(tmp_path):
+    tracks = write(tmp_path / "tracks.csv", TRACKS.replace("-7", "loud"))
+    with pytest.raises(ValueError, match="column loudness_db: could not convert"):
+        read_catalogue_file(tracks)
+
+
+def test_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
+    path = tmp_path / "bom.csv"
+    path.write_bytes(b"\xef\xbb\xbfuser_id,track_id,plays\r\na,x,3\r\n\r\n")
+    assert evaluation.read_pairs(path) == [("a", "x")]
 
 
 def test_folds_spread_every_rating_evenly():

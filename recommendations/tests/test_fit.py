@@ -74,6 +74,16 @@ def test_folding_in_a_known_listener_gives_what_training_used(fitted):
     assert once[: len(again)].tolist() == again.tolist()
 
 
+def test_the_pre_trained_factors_are_learned_on_by_gradient(fitted):
+    network = fitted[0].model.network
+    dim = len(network.fold_in.gram)
+    start = QUICK.network.fusion * network.fold_in.embeddings
+    heard = np.arange(N_TRACKS) != NEVER_HEARD
+    moved = np.linalg.norm((network.item_factors[:, :dim] - start)[heard], axis=1)
+    assert (moved > 1e-3).all()
+    assert moved.mean() < np.linalg.norm(start[heard], axis=1).mean()
+
+
 def test_a_track_that_nobody_heard_is_found_by_content(fitted):
     model = fitted[0].model
     taste = NEVER_HEARD % N_TASTES
