@@ -29,6 +29,7 @@ from recommendations.serializers_services import (
     check_responses,
     outcome_data,
 )
+from recommendations.services import personal_data
 from recommendations.services.batch import recommend_many
 from recommendations.services.bulk_feedback import MAX_ROWS, record_many
 from recommendations.services.upserts import upsert_listeners
@@ -145,7 +146,7 @@ class ListenerView(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, user_id: str) -> Response:
         """Erase a listener: nothing personal stays, and what they were shown is nobody's."""
-        caller(request, user_id).delete()
+        personal_data.erase(caller(request, user_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -147,7 +147,9 @@ def _json_rows(file: TextIO, name: str) -> Iterator[dict[str, Any]]:
 def _plays_within(value: object, depth: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of a page of plays; a row that is none by itself comes as it is."""
     if isinstance(value, dict):
-        inner = [item for item in value.values() if isinstance(item, (list, dict)) and item]
+        # A name with an at sign is an attribute of the page, not a part of it.
+        parts = [item for name, item in value.items() if not name.startswith("@")]
+        inner = [item for item in parts if isinstance(item, (list, dict)) and item]
         if source_of(value) or not inner or not depth:
             yield value
         else:
