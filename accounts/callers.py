@@ -8,12 +8,14 @@ from rest_framework.request import Request
 from accounts.models import Listener
 from accounts.service_accounts import ServiceCaller
 from accounts.services import listener_of
+from accounts.visitors import visitor_of
 
 
 def caller(request: Request, user_id: str | None = None, *, create: bool = False) -> Listener:
     """Return the listener that a request speaks for.
 
-    That is the one who is logged in; or for a service, its own listener with the external id
+    That is the one who is logged in; the visitor that a browser session without an account is, where
+    the view's permission let it in; or for a service, its own listener with the external id
     `user_id`, with the stated preferences loaded.
 
     Args:
@@ -28,7 +30,8 @@ def caller(request: Request, user_id: str | None = None, *, create: bool = False
     if isinstance(request.user, ServiceCaller):
         listener = _listener_of_service(request.user, user_id, create=create)
     else:
-        listener = listener_of(request.user)
+        is_known = request.user.is_authenticated
+        listener = listener_of(request.user) if is_known else visitor_of(request)
         if user_id is not None and user_id not in (listener.key, str(listener.uuid)):
             raise Http404("There is no such listener.")
     structlog.contextvars.bind_contextvars(listener=listener.uuid.hex)

@@ -65,6 +65,10 @@ class User(AbstractUser):
 class ListenerQuerySet(models.QuerySet["Listener"]):
     """Reads of listeners."""
 
+    def visitors_gone(self, *, since: datetime) -> Self:
+        """Return visitors who came before `since`."""
+        return self.filter(is_visitor=True, created_at__lt=since)
+
     def of_service(self, service: ServiceAccount) -> Self:
         """Return the listeners that a service brought along."""
         return self.filter(service=service)

@@ -7,6 +7,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts.service_accounts import Scope, ServiceCaller
+from accounts.visitors import may_visit
 
 
 def _require_scope(user: ServiceCaller, scope: str | None) -> None:
@@ -31,14 +32,19 @@ def scope_of(view: Any, method: str) -> str | None:
 
 
 class MayCall(BasePermission):
-    """Whoever is logged in; a service where the view names a scope, and the key has it."""
+    """Whoever is logged in; a service where the view names a scope, and the key has it.
+
+    Where a view says `visitors_may_call`, a browser session without an account as well.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the caller may."""
         if isinstance(request.user, ServiceCaller):
             _require_scope(request.user, scope_of(view, request.method or ""))
             return True
-        return bool(request.user and request.user.is_authenticated)
+        if request.user and request.user.is_authenticated:
+            return True
+        return getattr(view, "visitors_may_call", False) and may_visit(request)
 
 
 class ServicesOnly(BasePermission):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import send_verification_email_to_address
 from allauth.account.models import EmailAddress
+from allauth.account.signals import user_signed_up
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +22,7 @@ from rest_framework.views import APIView
 
 from accounts import services
 from accounts.callers import caller
-from accounts.models import ApiToken
+from accounts.models import ApiToken, User
 from accounts.passwords import may_try
 from accounts.second_factor import check_code, has_authenticator, has_second_factor
 from accounts.serializers import (
@@ -51,6 +52,8 @@ class RegisterView(APIView):
         listener = services.register(**serializer.validated_data)
         address = EmailAddress.objects.get_primary(listener.user)
         send_verification_email_to_address(request._request, address, signup=True)
+        # Whoever keeps what a visitor did moves it to the account now.
+        user_signed_up.send(sender=User, request=request._request, user=listener.user)
         token = services.issue_token(user=listener.user, name="registration", at=timezone.now())
         return Response({"user_id": listener.key, "token": token}, status=status.HTTP_201_CREATED)
 
@@ -109,6 +112,8 @@ class TokenView(APIView):
 
 class PreferencesView(APIView):
     """What a listener says they like."""
+
+    visitors_may_call = True
 
     service_scope = Scope.WRITE
 

@@ -332,6 +332,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommendations.tasks.look_after_training",
         "schedule": 60.0,
     },
+    "forget-visitors": {
+        "task": "recommendations.tasks.forget_visitors",
+        "schedule": crontab(hour=4, minute=10),
+    },
     "resume-imports": {"task": "recommendations.tasks.resume_imports", "schedule": 60.0},
     "nightly-training": {
         "task": "recommendations.tasks.start_training",

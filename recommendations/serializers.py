@@ -53,6 +53,12 @@ class WishesSerializer(SituationSerializer):
     exclude = serializers.ListField(
         child=serializers.CharField(max_length=128), max_length=1000, default=list
     )
+    artists = serializers.ListField(
+        child=serializers.CharField(max_length=500),
+        max_length=100,
+        required=False,
+        help_text="what a visitor without an account likes; others state it once and for all",
+    )
     strategy = serializers.ChoiceField(
         choices=sorted(STRATEGIES), required=False, allow_null=True, help_text="staff only"
     )

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from recommendations.models import Heartbeat, OutboxEvent, TrainingRun
-from recommendations.services import effects, heartbeats, measuring, rollups
+from recommendations.services import effects, heartbeats, measuring, rollups, visitors
 from recommendations.services import train as training
 from recommendations.services.enrichment import applying
 from recommendations.services.imports import history
@@ -121,6 +121,12 @@ def resume_imports() -> None:
     """Take up imports whose message or worker was lost; each minute."""
     for pk in history.stalled_imports(at=timezone.now()):
         queue_import(pk)
+
+
+@shared_task
+def forget_visitors() -> None:
+    """Erase visitors who never signed up; nightly."""
+    visitors.forget_visitors(at=timezone.now())
 
 
 def queue_import(pk: int) -> None:

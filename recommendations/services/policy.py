@@ -84,6 +84,9 @@ def decide(
         at: now.
         route: what the experiments say, where that was asked for many at once.
     """
+    if listener.is_visitor:  # by content and trend alone, and in no experiment
+        strategy = "trending" if scene.is_unknown else "content_based"
+        return PolicyDecision(policy=strategy, strategy=strategy)
     if route is None:
         attributes = attributes_of(taste, device)
         route = experiments.services.route(listener, attributes=attributes, at=at)

@@ -24,6 +24,7 @@ from recommendations.serializers import (
 from recommendations.services import feedback as responses
 from recommendations.services.recommend import recommend
 from recommendations.services.rows import recommend_rows
+from recommendations.services.visitors import state_what_is_named
 from recommendations.tasks import nudge_on_commit
 
 
@@ -46,6 +47,7 @@ def idempotency_key(request: Request, *, longest: int = 64) -> str | None:
 class RecommendView(APIView):
     """A personal list."""
 
+    visitors_may_call = True
     service_scope = Scope.RECOMMEND
 
     @extend_schema(request=WishesSerializer, responses={200: AnswerSerializer})
@@ -57,6 +59,8 @@ class RecommendView(APIView):
         if strategy and not request.user.is_staff:
             raise PermissionDenied("Only staff may name a strategy.")
         listener = caller(request, serializer.validated_data.get("user_id"))
+        if listener.is_visitor:
+            state_what_is_named(listener, serializer.validated_data)
         answer = recommend(
             listener=listener,
             wishes=serializer.to_wishes(),
@@ -97,6 +101,7 @@ class RecommendRowsView(APIView):
 class FeedbackView(APIView):
     """A response to a track."""
 
+    visitors_may_call = True
     service_scope = Scope.WRITE
 
     @extend_schema(

@@ -1,0 +1,102 @@
+"""What browser sessions without an account did: kept for them, and theirs once they sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.models import Listener, Preferences, User
+from accounts.services import listener_of, set_preferences
+from accounts.visitors import forget_visitor, visitor_in
+from recommendations.models import Feedback, Hidden, Recommendation
+from recommendations.services import personal_data
+from recommendations.services import taste as tastes
+from recommendations.serving import state
+
+KEPT = timedelta(days=30)
+"""How long a visitor is known who does not sign up."""
+
+FORGOTTEN_AT_ONCE = 2000
+
+
+def state_what_is_named(visitor: Listener, wishes: Mapping[str, Any]) -> None:
+    """Take the artists and genres that a visitor's request names for what they like."""
+    stated = getattr(visitor, "preferences", None)
+    named = {name: wishes[name] for name in ("artists", "genres") if wishes.get(name)}
+    if "genres" in named:
+        named["genres"] = list(dict.fromkeys(genre.lower() for genre in named["genres"]))
+    if named and any(getattr(stated, name, None) != value for name, value in named.items()):
+        visitor.preferences = set_preferences(listener=visitor, **named)
+
+
+def join_account(
+    sender: object, request: HttpRequest | None = None, user: User | None = None, **_: Any
+) -> None:
+    """Move what a session did as a visitor to the account that signs up or in with it.
+
+    A receiver of the signals of both; after the first there is no visitor in the session any more.
+    """
+    session = getattr(request, "session", None)
+    if session is None or user is None:
+        return
+    visitor = visitor_in(request)
+    forget_visitor(request)
+    if visitor is not None:
+        merge(visitor, into=listener_of(user))
+
+
+def merge(visitor: Listener, *, into: Listener) -> None:
+    """Give a listener everything that a visitor did, and remove the visitor.
+
+    What the listener has stated or hidden stays; what they have not is taken over.
+    """
+    stage = state.current()
+    with transaction.atomic():
+        taste = tastes.lock_taste(into)
+        known = Feedback.objects.by(into).values("event_id")
+        Feedback.objects.by(visitor).exclude(event_id__in=known).update(listener=into)
+        Recommendation.objects.of(visitor).update(listener=into)
+        for hidden in Hidden.objects.by(visitor):
+            hides = hidden.feedback_id
+            hidden.delete()  # a response hides once; the row that follows takes its place
+            Hidden.objects.get_or_create(
+                listener=into,
+                track_id=hidden.track_id,
+                artist_id=hidden.artist_id,
+                defaults={
+                    "until": hidden.until,
+                    "created_at": hidden.created_at,
+                    "feedback_id": hides,
+                },
+            )
+        _merge_preferences(visitor, into)
+        personal_data.erase(visitor)
+        tastes.rebuild_taste(taste, Listener.objects.get(pk=into.pk), stage)
+
+
+def _merge_preferences(visitor: Listener, into: Listener) -> None:
+    said = Preferences.objects.filter(listener=visitor).first()
+    if said is None:
+        return
+    stated = Preferences.objects.filter(listener=into).first() or Preferences()
+    fields = ("genres", "artists", "energy", "mood")
+    nothing = ([], None, "")
+    taken = {
+        name: getattr(said, name)
+        for name in fields
+        if getattr(stated, name) in nothing and getattr(said, name) not in nothing
+    }
+    if taken:
+        set_preferences(listener=into, **taken)
+
+
+def forget_visitors(*, at: datetime) -> int:
+    """Erase visitors of more than `KEPT` ago, and return how many; the rest comes another night."""
+    gone = Listener.objects.visitors_gone(since=at - KEPT).order_by("pk")[:FORGOTTEN_AT_ONCE]
+    for visitor in gone:
+        personal_data.erase(visitor)
+    return len(gone)

@@ -1,0 +1,137 @@
+"""Browser sessions without an account get lists, and keep what they did when they sign up."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts import services
+from accounts.models import Listener, Preferences
+from experiments.models import Exposure
+from recommendations.models import Feedback, Recommendation, Taste
+from recommendations.services.visitors import forget_visitors
+
+pytestmark = pytest.mark.django_db
+
+EMAIL, PASSWORD = "mia@example.com", "a long password"
+
+
+def browser():
+    """A browser that has seen a page, hence has the CSRF cookie, and sends its token."""
+    client = APIClient(enforce_csrf_checks=True)
+    client.get("/account/login")
+    client.defaults["HTTP_X_CSRFTOKEN"] = client.cookies["csrf"].value
+    return client
+
+
+def recommend(client, **body):
+    answer = client.post("/recommend", body)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_a_visitor_gets_what_is_trending(tracks, version):
+    answer = recommend(browser())
+    assert answer["strategy"] == "trending"
+    assert answer["experiment"] is answer["bandit"] is None
+    assert len(answer["recommendations"]) == 10
+    assert not Exposure.objects.exists()
+
+
+def test_a_visitor_who_names_artists_gets_what_is_like_them(tracks, version):
+    client = browser()
+    artist = tracks[0].artist.name
+    answer = recommend(client, artists=[artist], mood="happy")
+    assert answer["strategy"] == "content_based"
+    again = recommend(client)  # named once is enough
+    assert again["strategy"] == "content_based"
+    assert Listener.objects.filter(is_visitor=True).count() == 1
+
+
+def test_a_visitor_who_names_genres_gets_these(tracks):
+    answer = recommend(browser(), genres=[tracks[0].genres.first().name])
+    assert answer["strategy"] == "content_based"
+
+
+def test_a_client_without_a_browser_session_is_no_visitor(tracks):
+    assert APIClient().post("/recommend", {}).status_code == 401
+    without_token = browser()
+    del without_token.defaults["HTTP_X_CSRFTOKEN"]
+    assert without_token.post("/recommend", {}).status_code in (401, 403)
+    wrong_token = APIClient()
+    wrong_token.credentials(HTTP_AUTHORIZATION="Bearer mr_wrong")
+    assert wrong_token.post("/recommend", {}).status_code == 401
+    assert not Listener.objects.exists()
+
+
+def test_a_visitor_speaks_for_nobody_else(tracks):
+    other = services.register(email=EMAIL, password=PASSWORD)
+    assert browser().post("/recommend", {"user_id": other.key}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/me", "/me/state", "/me/history", "/me/export", "/me/tokens"])
+def test_a_visitor_has_no_account(path):
+    client = browser()
+    client.post("/preferences/set", {"genres": ["jazz"]})
+    assert client.get(path).status_code in (401, 403)
+
+
+def visit(client, track_id="t1"):
+    recommend(client, mood="happy")
+    assert client.post("/feedback", {"track_id": track_id, "kind": "like"}).status_code == 201
+    assert client.post("/preferences/set", {"genres": ["jazz"]}).status_code == 200
+
+
+def test_signing_up_keeps_what_the_visitor_did(tracks):
+    client = browser()
+    visit(client)
+    client.post("/feedback", {"track_id": "t2", "kind": "hide"})
+    session_before = client.cookies["session"].value
+    answer = client.post("/_allauth/browser/v1/auth/signup", {"email": EMAIL, "password": PASSWORD})
+    assert answer.status_code == 200, answer.content
+    assert client.cookies["session"].value != session_before  # a new session at login
+    listener = Listener.objects.get()
+    assert listener.user.email == EMAIL
+    assert not listener.is_visitor
+    assert Feedback.objects.by(listener).count() == 2
+    assert Recommendation.objects.of(listener).count() == 1
+    assert listener.preferences.genres == ["jazz"]
+    taste = Taste.objects.get(listener=listener)
+    assert (taste.n_feedback, list(taste.hidden["tracks"])) == (2, [str(tracks[2].pk)])
+
+
+def test_signing_in_adds_to_what_the_account_has(tracks):
+    listener = services.register(email=EMAIL, password=PASSWORD)
+    services.set_preferences(listener=listener, genres=["rock"])
+    client = browser()
+    visit(client)
+    client.post("/preferences/set", {"artists": ["Somebody"]})
+    answer = client.post("/_allauth/browser/v1/auth/login", {"email": EMAIL, "password": PASSWORD})
+    assert answer.status_code == 200, answer.content
+    assert Feedback.objects.by(listener).count() == 1
+    stated = Preferences.objects.get()
+    assert (stated.genres, stated.artists) == (["rock"], ["Somebody"])
+    assert list(Listener.objects.all()) == [listener]
+
+
+def test_registering_by_the_api_in_a_visited_browser_keeps_it_too(tracks):
+    client = browser()
+    visit(client)
+    client.post("/auth/register", {"email": EMAIL, "password": PASSWORD})
+    assert Feedback.objects.by(Listener.objects.get()).count() == 1
+
+
+def test_new_visitors_from_one_address_are_limited(tracks):
+    codes = [browser().post("/recommend", {}).status_code for _ in range(22)]
+    assert codes[:20] == [200] * 20
+    assert set(codes[20:]) == {429}
+
+
+def test_visitors_who_never_sign_up_are_forgotten(tracks):
+    visit(browser())
+    now = timezone.now()
+    assert forget_visitors(at=now + timedelta(days=29)) == 0
+    assert forget_visitors(at=now + timedelta(days=31)) == 1
+    assert not Listener.objects.exists()
+    assert Feedback.objects.get().listener is None
