@@ -14,8 +14,8 @@ from accounts.visitors import visitor_of
 def caller(request: Request, user_id: str | None = None, *, create: bool = False) -> Listener:
     """Return the listener that a request speaks for.
 
-    That is the one who is logged in; the visitor that a browser session without an account is, where
-    the view's permission let it in; or for a service, its own listener with the external id
+    That is the one who is logged in; or the visitor that a browser session without an account is,
+    where the view's permission let it in; or for a service, its own listener with the external id
     `user_id`, with the stated preferences loaded.
 
     Args:
