@@ -1,15 +1,11 @@
-/** Every call of the client, by what it is about.  Types come from the server's description. */
+/** Every call of the client, by what it is about. */
 
-import { call, type Query } from "./client";
-import type {
-  Artist, ArtistDetail, Found, Genre, HiddenEntry, HistoryEntry, LibraryEntry, ListenImport, Me, Page, Row, Slate,
-  Statistics, Taste, Token, Track,
-} from "./pending";
+import { call, contentOf, quietServer, server } from "./client";
+import type { ListenImport } from "./pending";
+import type { paths } from "./schema";
+import type { Activity, Device, Kind, Mood, Page } from "./types";
 
-export type Mood = "happy" | "sad" | "energetic" | "calm" | "party" | "focus" | "romantic" | "angry";
-export type Device = "desktop" | "mobile" | "tablet" | "speaker" | "car" | "tv";
-export type Activity = "waking" | "commute" | "work" | "workout" | "relax" | "party" | "sleep";
-export type Kind = "rating" | "like" | "dislike" | "play" | "skip" | "save" | "hide";
+export type { Activity, Device, Kind, Mood } from "./types";
 
 export interface Wishes {
   mood?: Mood;
@@ -29,66 +25,54 @@ export interface FeedbackBody {
   occurred_at?: string;
 }
 
-export interface Preferences {
-  genres?: string[];
-  artists?: string[];
-  energy?: number | null;
-  mood?: Mood | "";
-}
+type Query<P extends keyof paths> = paths[P] extends { get: { parameters: { query?: infer Q } } } ? Q : never;
+type Body<P extends keyof paths> = paths[P] extends { post: { requestBody: { content: { "application/json": infer B } } } } ? B : never;
 
 // -- The four calls of the public interface ----------------------------------------------------
 
 /** Create an account; the answer's token is for programs, the browser signs in by session. */
-export const register = (body: { email: string; password: string }) =>
-  call<{ user_id: string; token: string }>("/auth/register", { method: "POST", body });
+export const register = (body: Body<"/auth/register">) => contentOf(server.POST("/auth/register", { body }));
 
 /** Say what one likes; what is left out stays as it is. */
-export const setPrefs = (body: Preferences) =>
-  call<Preferences>("/preferences/set", { method: "POST", body });
+export const setPrefs = (body: { genres?: string[]; artists?: string[]; energy?: number | null; mood?: Mood | "" }) =>
+  contentOf(server.POST("/preferences/set", { body }));
 
 /** Ask for one list. */
-export const recommend = (
-  body: Wishes & { n_recommendations?: number; genres?: string[]; artists?: string[]; exclude?: string[] },
-) => call<Slate>("/recommend", { method: "POST", body });
+export const recommend = ({ n_recommendations = 10, ...wishes }: Wishes & { n_recommendations?: number; genres?: string[]; exclude?: string[] }) =>
+  contentOf(server.POST("/recommend", { body: { genres: [], exclude: [], ...wishes, n_recommendations } }));
 
 /** Respond to a track; a repeat with the same `event_id` counts once. */
-export const feedback = (body: FeedbackBody) =>
-  call<{ event_id: string; kind: Kind; duplicate: boolean }>("/feedback", { method: "POST", body });
+export const feedback = (body: FeedbackBody) => contentOf(server.POST("/feedback", { body }));
 
 // -- Lists and responses -----------------------------------------------------------------------
 
-export const recommendRows = (body: Wishes & { n_per_row?: number }, signal?: AbortSignal) =>
-  call<{ rows: Row[] }>("/recommend/rows", { method: "POST", body, signal });
+export const recommendRows = (body: Wishes & { n_per_row: number }, signal?: AbortSignal) =>
+  contentOf(server.POST("/recommend/rows", { body, signal }));
 
-export const undoFeedback = (eventId: string) =>
-  call<void>(`/feedback/${encodeURIComponent(eventId)}`, { method: "DELETE" });
+export const undoFeedback = (event_id: string) =>
+  contentOf(server.DELETE("/feedback/{event_id}", { params: { path: { event_id } } }));
 
-export const hide = (body: { track_id?: string; artist_id?: number; days?: number }) =>
-  call<HiddenEntry>("/me/hidden", { method: "POST", body });
-
-export const unhide = (id: number) => call<void>(`/me/hidden/${id}`, { method: "DELETE" });
+export const hide = (body: Body<"/me/hidden">) => contentOf(server.POST("/me/hidden", { body }));
+export const unhide = (id: number) => contentOf(server.DELETE("/me/hidden/{id}", { params: { path: { id } } }));
 
 // -- Me ----------------------------------------------------------------------------------------
 
-export const me = () => call<Me>("/me");
-export const patchMe = (
-  body: Partial<Pick<Me, "country" | "time_zone" | "music_service" | "onboarded">>,
-) => call<Me>("/me", { method: "PATCH", body });
-export const deleteMe = (password: string) =>
-  call<void>("/me", { method: "DELETE", body: { password } });
-export const state = () => call<{ version: string }>("/me/state", { quiet: true });
-export const taste = () => call<Taste>("/me/taste");
-export const statistics = (period: string) => call<Statistics>("/me/statistics", { query: { period } });
-export const history = (query: Query) => call<Page<HistoryEntry>>("/me/history", { query });
-export const library = (query: Query) => call<Page<LibraryEntry>>("/me/library", { query });
-export const hidden = (query: Query) => call<Page<HiddenEntry>>("/me/hidden", { query });
+export const me = () => contentOf(server.GET("/me"));
+export const patchMe = (body: { country?: string; time_zone?: string; music_service?: string; onboarded?: boolean }) =>
+  contentOf(server.PATCH("/me", { body }));
+export const deleteMe = (password: string) => call<void>("/me", { method: "DELETE", body: { password } });
+export const state = () => contentOf(quietServer.GET("/me/state"));
+export const taste = () => contentOf(server.GET("/me/taste"));
+export const statistics = (period: NonNullable<Query<"/me/statistics">>["period"]) =>
+  contentOf(server.GET("/me/statistics", { params: { query: { period } } }));
+export const history = (query: Query<"/me/history">) => contentOf(server.GET("/me/history", { params: { query: given(query) } }));
+export const library = (query: Query<"/me/library">) => contentOf(server.GET("/me/library", { params: { query } }));
+export const hidden = (query: Query<"/me/hidden">) => contentOf(server.GET("/me/hidden", { params: { query } }));
+export const tokens = () => contentOf(server.GET("/me/tokens"));
+export const addToken = (body: Body<"/me/tokens">) => contentOf(server.POST("/me/tokens", { body }));
+export const removeToken = (id: number) => contentOf(server.DELETE("/me/tokens/{id}", { params: { path: { id } } }));
 export const imports = () => call<Page<ListenImport> | ListenImport[]>("/me/imports");
-export const importHistory = (body: FormData) =>
-  call<{ id: number }>("/me/import", { method: "POST", body });
-export const tokens = () => call<Page<Token> | Token[]>("/me/tokens");
-export const addToken = (body: { name: string; days?: number }) =>
-  call<Token & { token: string }>("/me/tokens", { method: "POST", body });
-export const removeToken = (id: number) => call<void>(`/me/tokens/${id}`, { method: "DELETE" });
+export const importHistory = (body: FormData) => call<{ id: number }>("/me/import", { method: "POST", body });
 
 /** The page behind a cursor: its address comes from the server. */
 export const follow = <T>(url: string) => {
@@ -99,20 +83,25 @@ export const follow = <T>(url: string) => {
 // -- Catalogue ---------------------------------------------------------------------------------
 
 export const search = (q: string, signal?: AbortSignal) =>
-  call<Found>("/search", { query: { q, limit: 8 }, signal });
-export const tracks = (query: Query) => call<Page<Track>>("/tracks", { query });
-export const track = (id: string) => call<Track>(`/tracks/${encodeURIComponent(id)}`);
-export const similar = (id: string) =>
-  call<Page<Track> | Track[]>(`/tracks/${encodeURIComponent(id)}/similar`, { query: { limit: 12 } });
-export const artists = (query: Query) => call<Page<Artist>>("/artists", { query });
-export const artist = (id: number) => call<ArtistDetail>(`/artists/${id}`);
-export const genres = () => call<Genre[] | Page<Genre>>("/genres");
-export const trending = () => call<Page<Track> | Track[]>("/trending");
-export const latest = () => call<Page<Track> | Track[]>("/latest");
+  contentOf(server.GET("/search", { params: { query: { q, limit: 8 } }, signal }));
+export const tracks = (query: Query<"/tracks">) => contentOf(server.GET("/tracks", { params: { query } }));
+export const track = (track_id: string) => contentOf(server.GET("/tracks/{track_id}", { params: { path: { track_id } } }));
+export const similar = (track_id: string) =>
+  contentOf(server.GET("/tracks/{track_id}/similar", { params: { path: { track_id }, query: { limit: 12 } } }));
+export const artists = (query: Query<"/artists">) => contentOf(server.GET("/artists", { params: { query: given(query) } }));
+export const artist = (artist_id: number) =>
+  contentOf(server.GET("/artists/{artist_id}", { params: { path: { artist_id } } }));
+export const genres = () => contentOf(server.GET("/genres"));
+export const trending = () => contentOf(server.GET("/trending"));
+export const latest = () => contentOf(server.GET("/latest"));
 
 /** Some lists come in pages and some whole. */
-export const itemsOf = <T>(answer: Page<T> | T[]): T[] =>
-  Array.isArray(answer) ? answer : answer.results;
+export const itemsOf = <T>(answer: Page<T> | T[]): T[] => (Array.isArray(answer) ? answer : answer.results);
+
+/** Leave out filters that are not set: the server would take an empty one for a wrong one. */
+function given<Q extends object | undefined>(query: Q): Q {
+  return Object.fromEntries(Object.entries(query ?? {}).filter(([, value]) => value !== "" && value !== undefined)) as Q;
+}
 
 // -- Sessions (django-allauth's own interface) -------------------------------------------------
 
@@ -126,14 +115,11 @@ export interface BrowserSession {
 }
 
 const ALLAUTH = "/_allauth/browser/v1";
-export const sessions = () =>
-  call<{ data: BrowserSession[] }>(`${ALLAUTH}/auth/sessions`).then(({ data }) => data);
+export const sessions = () => call<{ data: BrowserSession[] }>(`${ALLAUTH}/auth/sessions`).then(({ data }) => data);
 export const endSessions = (ids: number[]) =>
   call<unknown>(`${ALLAUTH}/auth/sessions`, { method: "DELETE", body: { sessions: ids } });
 /** Sign out; allauth answers 401, which here is what was asked for. */
 export const signOut = () =>
-  call<unknown>(`${ALLAUTH}/auth/session`, { method: "DELETE", quiet: true }).catch(
-    (error: unknown) => {
-      if (!(error instanceof Error && "status" in error && error.status === 401)) throw error;
-    },
-  );
+  call<unknown>(`${ALLAUTH}/auth/session`, { method: "DELETE", isQuiet: true }).catch((error: unknown) => {
+    if (!(error instanceof Error && "status" in error && error.status === 401)) throw error;
+  });

@@ -1,5 +1,8 @@
 /** The server's API: same origin, session cookie and CSRF token; problems become `ApiError`. */
 
+import createClient from "openapi-fetch";
+import type { paths } from "./schema";
+
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -20,8 +23,6 @@ export class Unreachable extends Error {
   }
 }
 
-export type Query = Record<string, string | number | boolean | null | undefined>;
-
 const TIMEOUT_MS = 15_000;
 const SAFE = new Set(["GET", "HEAD"]);
 
@@ -31,44 +32,59 @@ export function whenSignedOut(listener: () => void): void {
   onSignedOut = listener;
 }
 
-interface Options {
-  method?: string;
-  query?: Query;
-  body?: unknown;
-  signal?: AbortSignal;
-  /** Answer 401 as an error and stay on the page. */
-  quiet?: boolean;
-}
-
 /**
- * Call the server and return what it answers, `undefined` for an empty answer.
+ * Fetch from the server with session and CSRF token; answer only what it took.
  *
  * @throws ApiError when the server refuses; Unreachable when there is no answer at all.
  */
-export async function call<T>(path: string, options: Options = {}): Promise<T> {
-  const { method = "GET", query, body, signal, quiet = false } = options;
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const headers = new Headers({ Accept: "application/json" });
-  if (!SAFE.has(method)) headers.set("X-CSRFToken", csrfToken());
-  const isForm = body instanceof FormData;
-  if (body !== undefined && !isForm) headers.set("Content-Type", "application/json");
+async function send(request: Request, { isQuiet = false } = {}): Promise<Response> {
+  const headers = new Headers(request.headers);
+  headers.set("Accept", "application/json");
+  if (!SAFE.has(request.method)) headers.set("X-CSRFToken", csrfToken());
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]);
   let response: Response;
   try {
-    response = await fetch(address(path, query), {
-      method,
-      headers,
-      body: body === undefined ? undefined : isForm ? body : JSON.stringify(body),
-      credentials: "same-origin",
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    });
+    response = await fetch(new Request(request, { headers, credentials: "same-origin", signal }));
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (request.signal.aborted) throw error;
     throw new Unreachable();
   }
-  if (response.ok) return (await contentOf(response)) as T;
+  if (response.ok) return response;
   const error = await problemOf(response);
-  if (isSignedOut(error) && !quiet) onSignedOut();
+  if (isSignedOut(error) && !isQuiet) onSignedOut();
   throw error;
+}
+
+/** The server's interface, typed by its own description. */
+export const server = createClient<paths>({ baseUrl: window.location.origin, fetch: (request) => send(request) });
+/** The same, for what is asked in the background: a session that ended is an error and no more. */
+export const quietServer = createClient<paths>({
+  baseUrl: window.location.origin,
+  fetch: (request) => send(request, { isQuiet: true }),
+});
+
+/** Return the content of a typed answer; `send` threw where there is none. */
+export async function contentOf<T>(answer: Promise<{ data?: T }>): Promise<T> {
+  return (await answer).data as T;
+}
+
+interface Options {
+  method?: string;
+  body?: unknown;
+  isQuiet?: boolean;
+}
+
+/** Call what the server's description leaves out: django-allauth's interface, files, pages by link. */
+export async function call<T>(path: string, { method = "GET", body, isQuiet }: Options = {}): Promise<T> {
+  const isForm = body instanceof FormData;
+  const request = new Request(new URL(path, window.location.origin), {
+    method,
+    body: body === undefined ? undefined : isForm ? body : JSON.stringify(body),
+    headers: body === undefined || isForm ? {} : { "Content-Type": "application/json" },
+  });
+  const response = await send(request, { isQuiet });
+  const text = response.status === 204 ? "" : await response.text();
+  return (text ? JSON.parse(text) : undefined) as T;
 }
 
 /** Return whether an error says that nobody is signed in. */
@@ -87,27 +103,11 @@ export function isTemporary(error: unknown): boolean {
   );
 }
 
-function address(path: string, query: Query = {}): string {
-  const url = new URL(path, window.location.origin);
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== null && value !== "") {
-      url.searchParams.set(name, String(value));
-    }
-  }
-  return url.toString();
-}
-
 function csrfToken(): string {
   const cookie = document.cookie
     .split("; ")
     .find((one) => one.startsWith("csrf=") || one.startsWith("__Host-csrf="));
   return cookie?.slice(cookie.indexOf("=") + 1) ?? "";
-}
-
-async function contentOf(response: Response): Promise<unknown> {
-  if (response.status === 204) return undefined;
-  const text = await response.text();
-  return text ? JSON.parse(text) : undefined;
 }
 
 async function problemOf(response: Response): Promise<ApiError> {

@@ -56,5 +56,5 @@ export const router = createBrowserRouter(
       ],
     },
   ],
-  { basename: "/app" },
+  { basename: "/app/" },
 );

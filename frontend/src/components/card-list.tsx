@@ -1,5 +1,5 @@
 import { lazy, Suspense, useCallback, useMemo, useState, type FocusEvent, type KeyboardEvent } from "react";
-import type { Item } from "@/api/pending";
+import type { Item } from "@/api/types";
 import type { Kind } from "@/api/calls";
 import { hide, hidden, respond, responses, undoEvent, type Situation } from "@/lib/acts";
 import { playLink } from "@/lib/music-services";

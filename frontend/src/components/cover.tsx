@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { Track } from "@/api/pending";
+import type { Track } from "@/api/types";
 import styles from "./cover.module.css";
 
 type Covered = Pick<Track, "track_id" | "cover_url">;

@@ -1,7 +1,7 @@
 import { Bookmark, EyeOff, Heart, MoreHorizontal, Play, SkipForward } from "lucide-react";
 import { memo } from "react";
 import { Link } from "react-router";
-import type { Item, Track } from "@/api/pending";
+import type { Item, Track } from "@/api/types";
 import type { Response } from "@/lib/acts";
 import { playLink } from "@/lib/music-services";
 import { Cover } from "./cover";

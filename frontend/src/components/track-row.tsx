@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import { Link } from "react-router";
-import type { Track } from "@/api/pending";
+import type { Track } from "@/api/types";
 import { Cover } from "./cover";
 import styles from "./track-row.module.css";
 

@@ -2,7 +2,7 @@ import { Button, CloseButton, Dialog, Portal } from "@chakra-ui/react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import * as api from "@/api/calls";
-import type { Item } from "@/api/pending";
+import type { Item } from "@/api/types";
 import { hide, type Response } from "@/lib/acts";
 import { useMusicService } from "@/lib/me";
 import { playLink } from "@/lib/music-services";

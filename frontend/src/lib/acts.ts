@@ -8,7 +8,7 @@
 import type { QueryClient } from "@tanstack/react-query";
 import type { Kind, Wishes } from "@/api/calls";
 import { ApiError } from "@/api/client";
-import type { HiddenEntry, Track } from "@/api/pending";
+import type { HiddenEntry, Track } from "@/api/types";
 import { announce } from "./announce";
 import { Observable } from "./observable";
 import * as outbox from "./outbox";

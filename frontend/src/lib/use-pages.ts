@@ -1,6 +1,6 @@
 import { useInfiniteQuery, type QueryKey } from "@tanstack/react-query";
 import { follow } from "@/api/calls";
-import type { Page } from "@/api/pending";
+import type { Page } from "@/api/types";
 
 /** Read a list page by page, following the server's own links. */
 export function usePages<T>(queryKey: QueryKey, first: () => Promise<Page<T>>) {

@@ -1,4 +1,4 @@
-import type { HiddenEntry, Item, Me, Row, Slate, Track } from "@/api/pending";
+import type { HiddenEntry, Item, Me, Row, Slate, Track } from "@/api/types";
 
 export function makeTrack(n: number, fields: Partial<Track> = {}): Track {
   return {

@@ -1,4 +1,4 @@
-import type { Item, Row } from "@/api/pending";
+import type { Item, Row } from "@/api/types";
 import { responses } from "@/lib/acts";
 
 /** What a new answer did to the first list, in words; empty when nothing that one would see. */

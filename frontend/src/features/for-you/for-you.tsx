@@ -2,7 +2,7 @@ import { Button } from "@chakra-ui/react";
 import { useCallback, useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Wishes } from "@/api/calls";
-import type { Row } from "@/api/pending";
+import type { Row } from "@/api/types";
 import { CardList, useShown } from "@/components/card-list";
 import { Empty, Failure, Waiting } from "@/components/states";
 import { Strategy } from "@/components/strategy";

@@ -1,7 +1,7 @@
 import { keepPreviousData, queryOptions, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { recommendRows, type Wishes } from "@/api/calls";
-import type { Row } from "@/api/pending";
+import type { Row } from "@/api/types";
 import { sayEffect } from "@/lib/acts";
 import { describeChange, keepAnswered } from "./changes";
 

@@ -34,7 +34,7 @@ export function Shelf({ state }: { state: State }) {
   return (
     <section className="section" aria-label={`${state} tracks`}>
       <TrackRows label={`${state} tracks`}>
-        {items.map(({ track, rating, at, event_id }) => (
+        {items.map(({ track, rating, at, event_id }) => track && event_id && (
           <TrackRow key={event_id} track={track} note={<time dateTime={at} title={exactTime(at)}>{ago(at)}</time>}>
             {state === "rated" && (
               <Stars name={track.track_name} value={rating ?? undefined} onRate={(n) => void respond(track, { kind: "rating", rating: n })} />

@@ -1,5 +1,5 @@
 import { Link } from "react-router";
-import type { Genre } from "@/api/pending";
+import type { Genre } from "@/api/types";
 import { hueOf } from "./hue";
 import { place } from "./place";
 import styles from "./search.module.css";

@@ -1,4 +1,4 @@
-import type { Genre } from "@/api/pending";
+import type { Genre } from "@/api/types";
 
 export interface Dot extends Genre {
   x: number;

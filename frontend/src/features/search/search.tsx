@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Search } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { Link, useLocation, useSearchParams } from "react-router";
-import type { Found } from "@/api/pending";
+import type { Found } from "@/api/types";
 import { CardList, useShown } from "@/components/card-list";
 import { Empty, Failure, Waiting } from "@/components/states";
 import { useDebounced } from "@/lib/use-debounced";
@@ -97,10 +97,10 @@ function Groups({ found: { tracks, artists, genres } }: { found: Found }) {
             <section className="section" aria-labelledby="found-genres">
               <h2 id="found-genres">Genres</h2>
               <ul className="chips">
-                {genres.map(({ genre, n_tracks }) => (
+                {genres.map((genre) => (
                   <li key={genre}>
                     <Link className="chip" data-result to={`/genres/${encodeURIComponent(genre)}`}>
-                      {genre} <span className={styles.count}>{n_tracks}</span>
+                      {genre}
                     </Link>
                   </li>
                 ))}

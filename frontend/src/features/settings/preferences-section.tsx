@@ -1,6 +1,6 @@
 import { Button } from "@chakra-ui/react";
 import { Link } from "react-router";
-import type { Me } from "@/api/pending";
+import type { Me } from "@/api/types";
 import { Section } from "./section";
 import styles from "./settings.module.css";
 

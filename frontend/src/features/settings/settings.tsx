@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
 import * as api from "@/api/calls";
-import type { Me } from "@/api/pending";
+import type { Me } from "@/api/types";
 import { Failure, Waiting } from "@/components/states";
 import { say } from "@/lib/acts";
 import { meQuery } from "@/lib/me";

@@ -1,6 +1,6 @@
 import { Link } from "react-router";
 import { Bar, BarChart, CartesianGrid, LabelList, Line, LineChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
-import type { Statistics } from "@/api/pending";
+import type { Statistics } from "@/api/types";
 import { Strategy } from "@/components/strategy";
 import styles from "./taste.module.css";
 

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "react-router";
 import * as api from "@/api/calls";
-import type { Statistics, Taste } from "@/api/pending";
+import type { Statistics, Taste } from "@/api/types";
 import { Figure } from "@/components/figure";
 import { Empty, Failure, Waiting } from "@/components/states";
 import { strategyName } from "@/components/strategy";

@@ -1,0 +1,2765 @@
+// Written by `npm run api:types` from the server's OpenAPI description. Not edited by hand.
+export interface paths {
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer the system's state: JSON for a client, a page for a browser. */
+        get: operations["root_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/analytics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Report on today. */
+        get: operations["analytics_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/analytics/ab-testing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Report on every experiment, or on `experiment` alone. */
+        get: operations["analytics_ab_testing_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/analytics/contextual-bandits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Report on every bandit, as of its newest snapshot. */
+        get: operations["analytics_contextual_bandits_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/analytics/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Report on the outbox. */
+        get: operations["analytics_dead_letters_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/analytics/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Report on the newest versions and runs. */
+        get: operations["analytics_models_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/analytics/system-metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Report on the system; every figure comes from tables, so any process answers alike. */
+        get: operations["analytics_system_metrics_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/artists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer the artists that match, best known first. */
+        get: operations["artists_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/artists/{artist_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer an artist with their best-known tracks and the artists nearest to them. */
+        get: operations["artists_retrieve_2"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Create a listener with a password and answer their id and a token. */
+        post: operations["auth_register_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Answer a new token for an email, its password, and a code where one is set up. */
+        post: operations["auth_token_create"];
+        /** @description Revoke the token that this request shows. */
+        delete: operations["auth_token_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Take a response; the next list already knows it. */
+        post: operations["feedback_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/feedback/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description Take one's own response back, with all that it did; the second time changes nothing. */
+        delete: operations["feedback_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/feedback/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Take up to 10,000 responses, each row for itself; a repeated event id counts once. */
+        post: operations["feedback_bulk_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/genres": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer every genre with its mean energy and valence, and the genres beside it. */
+        get: operations["genres_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/latest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer the newest tracks of the catalogue. */
+        get: operations["latest_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/listeners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** @description Create up to 1,000 listeners, or change what is given of them; all or none. */
+        put: operations["listeners_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/listeners/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer what is known of a listener. */
+        get: operations["listeners_retrieve"];
+        /** @description Create a listener, or change what is given; what is left out stays. */
+        put: operations["listeners_update_2"];
+        post?: never;
+        /** @description Erase a listener: nothing personal stays, and what they were shown is nobody's. */
+        delete: operations["listeners_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer who is logged in. */
+        get: operations["me_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** @description Change country, time zone, music service, or whether the first questions are done. */
+        patch: operations["me_partial_update"];
+        trace?: never;
+    };
+    "/me/hidden": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What the listener hides. */
+        get: operations["me_hidden_list"];
+        put?: never;
+        /** @description Hide a track or an artist; hidden again, the last word on how long counts. */
+        post: operations["me_hidden_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/hidden/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description Show it again; where a response hid it, that response is taken back. */
+        delete: operations["me_hidden_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer a page of responses, the newest first; what was taken back is marked. */
+        get: operations["me_history_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/library": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer a page of tracks that are saved, liked, rated or hidden, the newest first. */
+        get: operations["me_library_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * @description Answer a version that changes with responses, preferences and hidden tracks.
+         *
+         *     Also as an ETag: with If-None-Match, the answer is 304 while nothing changed.
+         */
+        get: operations["me_state_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer what was heard when, and how the recommendations did. */
+        get: operations["me_statistics_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/taste": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer genres, artists and audio features of what the listener likes, and the past's. */
+        get: operations["me_taste_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer one's own tokens that still work, the newest first; never their secrets. */
+        get: operations["me_tokens_list"];
+        put?: never;
+        /** @description Issue a token; its secret is in this answer and nowhere else. */
+        post: operations["me_tokens_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description Revoke one of one's own tokens. */
+        delete: operations["me_tokens_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/preferences/set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Set genres, artists, energy and mood; what is left out stays as it is. */
+        post: operations["preferences_set_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Answer the tracks to play now, best first, each with its reason. */
+        post: operations["recommend_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommend/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Answer a list for each of up to 1,000 listeners, for mails and home pages. */
+        post: operations["recommend_batch_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommend/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Answer the list for now and further rows, each with a title that says why. */
+        post: operations["recommend_rows_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer the tracks, artists and genres that a few letters most likely mean. */
+        get: operations["search_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer the tracks that match, best known first. */
+        get: operations["tracks_retrieve"];
+        /** @description Create up to 1,000 tracks, or replace what is known of them; all or none. */
+        put: operations["tracks_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer a track with what it sounds like. */
+        get: operations["tracks_retrieve_2"];
+        /** @description Create a track, or replace what is known of it. */
+        put: operations["tracks_update_2"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer the tracks most like one, best first. */
+        get: operations["tracks_similar_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/trending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Answer the tracks listened to most of late; the best known where nothing was. */
+        get: operations["trending_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * @description * `waking` - Waking
+         *     * `commute` - Commute
+         *     * `work` - Work
+         *     * `workout` - Workout
+         *     * `relax` - Relax
+         *     * `party` - Party
+         *     * `sleep` - Sleep
+         * @enum {string}
+         */
+        ActivityEnum: "waking" | "commute" | "work" | "workout" | "relax" | "party" | "sleep";
+        /** @description A served slate. */
+        Answer: {
+            /** Format: uuid */
+            recommendation_id: string;
+            policy: string;
+            /** @description the one that was served */
+            strategy: string;
+            experiment: components["schemas"]["Variant"] | null;
+            bandit: components["schemas"]["ChosenArm"] | null;
+            model_version: number | null;
+            /** @description why something else than the policy's choice was served */
+            fallback: string | null;
+            /** Format: date-time */
+            generated_at: string;
+            recommendations: components["schemas"]["Item"][];
+        };
+        /** @description What one arm was shown and earned; intervals may be looked at any time. */
+        Arm: {
+            arm: string;
+            status: string;
+            pulls: number;
+            /** Format: double */
+            share: number | null;
+            rewarded: number;
+            waiting: number;
+            explored: number;
+            fallbacks: number;
+            /** Format: double */
+            mean_reward: number | null;
+            /** Format: double */
+            mean_reward_low: number | null;
+            /** Format: double */
+            mean_reward_high: number | null;
+            /** Format: double */
+            expected_reward: number | null;
+            /** Format: double */
+            probability_best: number | null;
+        };
+        /** @description An artist. */
+        Artist: {
+            artist_id: number;
+            artist: string;
+        };
+        /** @description An artist, with tracks and neighbours. */
+        ArtistDetail: {
+            artist_id: number;
+            artist: string;
+            /** @description most frequent first */
+            genres: string[];
+            n_tracks: number;
+            /** @description the best known of them */
+            tracks: components["schemas"]["Track"][];
+            similar: components["schemas"]["Artist"][];
+        };
+        /** @description An artist. */
+        ArtistName: {
+            artist_id: number;
+            artist: string;
+        };
+        /** @description A page of artists. */
+        ArtistPage: {
+            /** Format: uri */
+            next: string | null;
+            /** Format: uri */
+            previous: string | null;
+            results: components["schemas"]["Artist"][];
+        };
+        /** @description How often an artist was heard. */
+        ArtistPlays: {
+            artist_id: number;
+            artist: string;
+            plays: number;
+        };
+        /** @description What a track sounds like; null where it is not known. */
+        Audio: {
+            /** Format: double */
+            danceability: number | null;
+            /** Format: double */
+            energy: number | null;
+            /** Format: double */
+            valence: number | null;
+            /** Format: double */
+            acousticness: number | null;
+            /** Format: double */
+            liveness: number | null;
+            /** Format: double */
+            speechiness: number | null;
+            /** Format: double */
+            loudness_db: number | null;
+            /** Format: double */
+            tempo_bpm: number | null;
+        };
+        /** @description What a track sounds like, as far as it is known. */
+        AudioInput: {
+            /** Format: double */
+            danceability?: number | null;
+            /** Format: double */
+            energy?: number | null;
+            /** Format: double */
+            valence?: number | null;
+            /** Format: double */
+            acousticness?: number | null;
+            /** Format: double */
+            liveness?: number | null;
+            /** Format: double */
+            speechiness?: number | null;
+            /** Format: double */
+            loudness_db?: number | null;
+            /** Format: double */
+            tempo_bpm?: number | null;
+        };
+        /** @description Every bandit's report. */
+        Bandits: {
+            bandits: components["schemas"]["Report"][];
+        };
+        /** @description A request for the lists of many listeners. */
+        Batch: {
+            mood?: (components["schemas"]["MoodEnum"] | components["schemas"]["NullEnum"]) | null;
+            activity?: (components["schemas"]["ActivityEnum"] | components["schemas"]["NullEnum"]) | null;
+            device_type?: (components["schemas"]["DeviceTypeEnum"] | components["schemas"]["NullEnum"]) | null;
+            /**
+             * Format: double
+             * @description 0 familiar, 1 daring
+             */
+            discovery?: number | null;
+            user_ids: string[];
+            /** @default 10 */
+            n_recommendations: number;
+        };
+        /** @description A list, and whose it is. */
+        BatchAnswer: {
+            /** Format: uuid */
+            recommendation_id: string;
+            policy: string;
+            /** @description the one that was served */
+            strategy: string;
+            experiment: components["schemas"]["Variant"] | null;
+            bandit: components["schemas"]["ChosenArm"] | null;
+            model_version: number | null;
+            /** @description why something else than the policy's choice was served */
+            fallback: string | null;
+            /** Format: date-time */
+            generated_at: string;
+            recommendations: components["schemas"]["Item"][];
+            user_id: string;
+        };
+        /** @description The lists of many listeners. */
+        Batched: {
+            /** @description in the order of `user_ids` */
+            results: components["schemas"]["BatchAnswer"][];
+            /** @description ids that are none of the service's listeners */
+            unknown: string[];
+        };
+        /** @description What the posterior says of an arm in a situation. */
+        Belief: {
+            /** Format: double */
+            expected_reward: number;
+            /** Format: double */
+            sd: number;
+            /** Format: double */
+            probability_best: number;
+        };
+        /** @enum {unknown} */
+        BlankEnum: "";
+        /** @description What became of the rows. */
+        BulkRecorded: {
+            /** @description new, replacing ones included */
+            recorded: number;
+            duplicates: number;
+            refused: number;
+            /** @description a result per row, in their order */
+            results: components["schemas"]["Outcome"][];
+        };
+        /** @description How a list changed after a response. */
+        Change: {
+            /** Format: date-time */
+            at: string;
+            kind: string;
+            track: components["schemas"]["TrackBrief"];
+            entered: components["schemas"]["TrackBrief"][];
+            left: components["schemas"]["TrackBrief"][];
+        };
+        /** @description What the bandit chose. */
+        ChosenArm: {
+            arm: string;
+            /** Format: double */
+            probability: number;
+        };
+        /** @description A genre's part, and how many responses it had. */
+        CountedGenre: {
+            genre: string;
+            /**
+             * Format: double
+             * @description 0 to 1
+             */
+            share: number;
+            n: number;
+        };
+        /** @description How much was heard of a decade. */
+        Decade: {
+            decade: number;
+            n: number;
+        };
+        /**
+         * @description * `desktop` - Desktop
+         *     * `mobile` - Mobile
+         *     * `tablet` - Tablet
+         *     * `speaker` - Speaker
+         *     * `car` - Car
+         *     * `tv` - Tv
+         * @enum {string}
+         */
+        DeviceTypeEnum: "desktop" | "mobile" | "tablet" | "speaker" | "car" | "tv";
+        /** @description How often another arm than the best guess was chosen. */
+        Exploration: {
+            explored: number;
+            exploited: number;
+            /** Format: double */
+            share: number;
+        };
+        /** @description An audio feature of what the listener likes, beside the whole catalogue. */
+        Feature: {
+            /** Format: double */
+            mean: number | null;
+            /** Format: double */
+            catalogue_mean: number | null;
+        };
+        /** @description A response to a track. */
+        Feedback: {
+            user_id?: string;
+            track_id: string;
+            kind?: components["schemas"]["KindEnum"];
+            rating?: number | null;
+            /**
+             * Format: double
+             * @description share heard
+             */
+            completion?: number | null;
+            /** Format: uuid */
+            recommendation_id?: string | null;
+            context?: components["schemas"]["FeedbackContext"];
+            /** @description a repeat with the same id counts once */
+            event_id?: string;
+            /** Format: date-time */
+            occurred_at?: string;
+        };
+        /** @description The situation of a response. */
+        FeedbackContext: {
+            mood?: components["schemas"]["MoodEnum"];
+            device_type?: components["schemas"]["DeviceTypeEnum"];
+        };
+        /** @description What a search found. */
+        Found: {
+            tracks: components["schemas"]["Track"][];
+            artists: components["schemas"]["Artist"][];
+            genres: string[];
+        };
+        /** @description A track with what it sounds like. */
+        FullTrack: {
+            track_id: string;
+            track_name: string;
+            artist: string;
+            artist_id: number;
+            album: string;
+            genres: string[];
+            year: number | null;
+            duration_ms: number | null;
+            /** @description 0 to 100 */
+            popularity: number | null;
+            /** Format: uri */
+            cover_url: string | null;
+            /** Format: uri */
+            preview_url: string | null;
+            audio: components["schemas"]["Audio"];
+        };
+        /** @description A genre's part of something. */
+        GenreShare: {
+            genre: string;
+            /**
+             * Format: double
+             * @description 0 to 1
+             */
+            share: number;
+        };
+        /** @description A genre. */
+        GenreSummary: {
+            genre: string;
+            n_tracks: number;
+            /**
+             * Format: double
+             * @description mean of its tracks, 0 to 1
+             */
+            energy: number | null;
+            /**
+             * Format: double
+             * @description mean of its tracks, 0 to 1
+             */
+            valence: number | null;
+            /** @description nearest first */
+            related: string[];
+        };
+        /** @description The largest genres of a month. */
+        GenresThen: {
+            /** Format: date-time */
+            at: string;
+            genres: components["schemas"]["GenreShare"][];
+        };
+        /** @description A hidden track or artist. */
+        Hidden: {
+            readonly id: number;
+            track: components["schemas"]["TrackBrief"] | null;
+            artist: components["schemas"]["ArtistName"] | null;
+            /** Format: date-time */
+            until?: string | null;
+            /** Format: date-time */
+            created_at?: string;
+        };
+        /** @description What to hide, and for how long; without `days` for good. */
+        Hide: {
+            track_id?: string;
+            /** Format: int64 */
+            artist_id?: number;
+            days?: number | null;
+        };
+        /** @description A token at the only moment when its secret can be read. */
+        IssuedToken: {
+            readonly id: number;
+            readonly name: string;
+            /** Format: date-time */
+            readonly created_at: string;
+            /**
+             * Format: date-time
+             * @description to the hour
+             */
+            readonly last_used_at: string | null;
+            /** Format: date-time */
+            readonly expires_at: string;
+            readonly token: string;
+        };
+        /** @description One recommended track. */
+        Item: {
+            track_id: string;
+            track_name: string;
+            artist: string;
+            artist_id: number;
+            album: string;
+            genres: string[];
+            year: number | null;
+            duration_ms: number | null;
+            /** @description 0 to 100 */
+            popularity: number | null;
+            /** Format: uri */
+            cover_url: string | null;
+            /** Format: uri */
+            preview_url: string | null;
+            /** Format: double */
+            score: number;
+            /**
+             * Format: double
+             * @description expected rating, 1 to 5; null where no model can tell
+             */
+            prediction_score: number | null;
+            /**
+             * Format: double
+             * @description probability that the rating is within one star of it
+             */
+            confidence: number | null;
+            strategy: string;
+            explanation: string;
+            reasons: components["schemas"]["Reason"][];
+            /** @description its place was given to exploration */
+            explored: boolean;
+        };
+        /**
+         * @description * `for_now` - for_now
+         *     * `because` - because
+         *     * `rising` - rising
+         *     * `discovery` - discovery
+         *     * `new` - new
+         * @enum {string}
+         */
+        KeyEnum: "for_now" | "because" | "rising" | "discovery" | "new";
+        /**
+         * @description * `rating` - Rating
+         *     * `like` - Like
+         *     * `dislike` - Dislike
+         *     * `play` - Play
+         *     * `skip` - Skip
+         *     * `save` - Save
+         *     * `hide` - Hide
+         * @enum {string}
+         */
+        KindEnum: "rating" | "like" | "dislike" | "play" | "skip" | "save" | "hide";
+        /** @description A track of the library, and how it came there. */
+        LibraryRow: {
+            track: components["schemas"]["TrackBrief"] | null;
+            artist?: components["schemas"]["ArtistName"] | null;
+            state: string;
+            rating: number | null;
+            /** Format: date-time */
+            at: string;
+            event_id: string | null;
+        };
+        /** @description An artist whom the listener responded to. */
+        LikedArtist: {
+            artist_id: number;
+            artist: string;
+            n: number;
+            /**
+             * Format: double
+             * @description 0 to 1
+             */
+            mean_preference: number;
+        };
+        /** @description What a service tells of its listener; what is left out stays. */
+        ListenerFacts: {
+            /** @description ISO 3166-1 alpha-2 */
+            country?: string;
+            /** @description IANA name */
+            time_zone?: string;
+            genres?: string[];
+            artists?: string[];
+            /** Format: double */
+            energy?: number | null;
+            mood?: components["schemas"]["MoodEnum"] | components["schemas"]["BlankEnum"];
+        };
+        /** @description A listener under the service's own id. */
+        ListenerInput: {
+            /** @description ISO 3166-1 alpha-2 */
+            country?: string;
+            /** @description IANA name */
+            time_zone?: string;
+            genres?: string[];
+            artists?: string[];
+            /** Format: double */
+            energy?: number | null;
+            mood?: components["schemas"]["MoodEnum"] | components["schemas"]["BlankEnum"];
+            user_id: string;
+        };
+        /** @description An email, its password, and a second factor where one is set up. */
+        Login: {
+            /** Format: email */
+            email: string;
+            password: string;
+            /** @description of an authenticator app, or a recovery code */
+            code?: string;
+        };
+        /** @description The listener who is logged in. */
+        Me: {
+            user_id: string;
+            /** Format: email */
+            email: string;
+            email_verified: boolean;
+            is_staff: boolean;
+            mfa_enabled: boolean;
+            /** @description ISO 3166-1 alpha-2 */
+            country?: string;
+            /** @description IANA name */
+            time_zone?: string;
+            /** @description where they listen, for links out */
+            music_service?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description whether the first questions were answered or put aside */
+            onboarded: boolean;
+            readonly preferences: components["schemas"]["Stated"];
+            /** @description Return how many responses count. */
+            readonly n_feedback: number;
+            simulated: boolean;
+        };
+        /** @description What was heard in a day, a week or a month. */
+        Moment: {
+            /** Format: date-time */
+            at: string;
+            /** Format: double */
+            valence: number | null;
+            /** Format: double */
+            energy: number | null;
+            n: number;
+        };
+        /**
+         * @description * `happy` - Happy
+         *     * `sad` - Sad
+         *     * `energetic` - Energetic
+         *     * `calm` - Calm
+         *     * `party` - Party
+         *     * `focus` - Focus
+         *     * `romantic` - Romantic
+         *     * `angry` - Angry
+         * @enum {string}
+         */
+        MoodEnum: "happy" | "sad" | "energetic" | "calm" | "party" | "focus" | "romantic" | "angry";
+        /** @description A wish for a token. */
+        NewToken: {
+            name: string;
+            /** @description until it expires; default 90 */
+            days?: number;
+        };
+        /** @enum {unknown} */
+        NullEnum: null;
+        /** @description Every arm played always, from decisions whose reward is final. */
+        OffPolicy: {
+            estimator: string;
+            decisions: number;
+            listeners: number;
+            /** Format: double */
+            logged_mean: number | null;
+            arms: {
+                [key: string]: components["schemas"]["PlayedAlways"];
+            };
+            regret: components["schemas"]["Regret"] | null;
+        };
+        /** @description What became of a row. */
+        Outcome: {
+            index: number;
+            status: components["schemas"]["StatusEnum"];
+            event_id?: string;
+            code?: string;
+            detail?: string;
+        };
+        PaginatedHiddenList: {
+            /**
+             * Format: uri
+             * @example http://api.example.org/accounts/?cursor=cD00ODY%3D"
+             */
+            next?: string | null;
+            /**
+             * Format: uri
+             * @example http://api.example.org/accounts/?cursor=cj0xJnA9NDg3
+             */
+            previous?: string | null;
+            results: components["schemas"]["Hidden"][];
+        };
+        PaginatedLibraryRowList: {
+            /**
+             * Format: uri
+             * @example http://api.example.org/accounts/?cursor=cD00ODY%3D"
+             */
+            next?: string | null;
+            /**
+             * Format: uri
+             * @example http://api.example.org/accounts/?cursor=cj0xJnA9NDg3
+             */
+            previous?: string | null;
+            results: components["schemas"]["LibraryRow"][];
+        };
+        PaginatedResponseList: {
+            /**
+             * Format: uri
+             * @example http://api.example.org/accounts/?cursor=cD00ODY%3D"
+             */
+            next?: string | null;
+            /**
+             * Format: uri
+             * @example http://api.example.org/accounts/?cursor=cj0xJnA9NDg3
+             */
+            previous?: string | null;
+            results: components["schemas"]["Response"][];
+        };
+        /** @description What a listener may say of themselves; what is left out stays. */
+        PatchedProfile: {
+            /** @description ISO 3166-1 alpha-2 */
+            country?: string;
+            /** @description IANA name */
+            time_zone?: string;
+            /** @description e.g. spotify */
+            music_service?: string;
+            onboarded?: boolean;
+        };
+        /** @description One arm played always, by off-policy evaluation; or `refused` with the reason. */
+        PlayedAlways: {
+            refused?: string;
+            /** Format: double */
+            value?: number;
+            /** Format: double */
+            low?: number;
+            /** Format: double */
+            high?: number;
+            /** Format: double */
+            advantage?: number;
+            /** Format: double */
+            advantage_low?: number;
+            /** Format: double */
+            advantage_high?: number;
+            /** Format: double */
+            effective_sample_size?: number;
+            /** Format: double */
+            largest_weight?: number;
+            left_out?: number;
+        };
+        /** @description The arms' standing at a time. */
+        Point: {
+            /** Format: date-time */
+            at: string;
+            probability_best: {
+                [key: string]: number;
+            };
+        };
+        /** @description What a listener says they like; fields left out stay as they are. */
+        Preferences: {
+            user_id?: string;
+            genres?: string[];
+            artists?: string[];
+            /** Format: double */
+            energy?: number | null;
+            mood?: components["schemas"]["MoodEnum"] | components["schemas"]["BlankEnum"];
+        };
+        /** @description A signal that raised a track's score. */
+        Reason: {
+            /** @description rated, liked, played, named_artist, genre, wish, trending, popularity, novelty, catalogue, similar or new */
+            signal: string;
+            text: string;
+            /** @description the listener's own track that the signal comes from */
+            track_id?: string;
+        };
+        /** @description A response that was taken. */
+        Recorded: {
+            event_id: string;
+            kind: string;
+            /**
+             * Format: double
+             * @description what the response says, 0 to 1
+             */
+            preference: number;
+            /** @description the event was known already */
+            duplicate: boolean;
+        };
+        /** @description A new account. */
+        Registration: {
+            /** Format: email */
+            email: string;
+            password: string;
+        };
+        /** @description What the best fixed arm would have earned more, per decision. */
+        Regret: {
+            best_arm: string;
+            /** Format: double */
+            per_decision: number;
+            /** Format: double */
+            low: number;
+            /** Format: double */
+            high: number;
+        };
+        /** @description What is known of a bandit; null where nothing is known yet. */
+        Report: {
+            bandit: components["schemas"]["Settings"];
+            /** Format: date-time */
+            generated_at: string;
+            is_simulated: boolean;
+            decisions: number;
+            waiting: number;
+            provisional: number;
+            expired: number;
+            unfolded: number;
+            /** Format: date-time */
+            last_decision_at: string | null;
+            /** Format: date-time */
+            last_reward_at: string | null;
+            arms: components["schemas"]["Arm"][];
+            standing: {
+                [key: string]: number;
+            };
+            situations: components["schemas"]["Situation"][];
+            exploration: components["schemas"]["Exploration"] | null;
+            off_policy: components["schemas"]["OffPolicy"];
+            over_time: components["schemas"]["Point"][];
+        };
+        /** @description One response of a history. */
+        Response: {
+            event_id: string;
+            kind: components["schemas"]["KindEnum"];
+            rating?: number | null;
+            /**
+             * Format: double
+             * @description share of the track heard, 0 to 1
+             */
+            completion?: number | null;
+            /** Format: date-time */
+            occurred_at: string;
+            /** @description Return whether it was taken back. */
+            readonly undone: boolean;
+            track: components["schemas"]["TrackBrief"];
+            /** Format: uuid */
+            recommendation_id: string | null;
+            /** @description Return the strategy of the list it answers, or null. */
+            readonly strategy: string | null;
+        };
+        /** @description A row of recommendations. */
+        Row: {
+            key: components["schemas"]["KeyEnum"];
+            title: string;
+            /** @description how the row comes about */
+            why: string;
+            slate: components["schemas"]["Answer"];
+        };
+        /** @description A request for rows of recommendations. */
+        RowWishes: {
+            /** @description for a service: its own listener */
+            user_id?: string;
+            mood?: (components["schemas"]["MoodEnum"] | components["schemas"]["NullEnum"]) | null;
+            activity?: (components["schemas"]["ActivityEnum"] | components["schemas"]["NullEnum"]) | null;
+            device_type?: (components["schemas"]["DeviceTypeEnum"] | components["schemas"]["NullEnum"]) | null;
+            /**
+             * Format: double
+             * @description 0 familiar, 1 daring
+             */
+            discovery?: number | null;
+            /** @default 12 */
+            n_per_row: number;
+        };
+        /** @description Rows of recommendations, the list for now first. */
+        Rows: {
+            rows: components["schemas"]["Row"][];
+        };
+        /** @description A service's listener. */
+        ServiceListener: {
+            user_id: string;
+            country: string;
+            time_zone: string;
+            /** Format: date-time */
+            created_at: string;
+            preferences: components["schemas"]["Stated"] | null;
+            n_feedback: number;
+            /** Format: double */
+            mean_preference: number | null;
+        };
+        /** @description Who the caller is, and the token to show from now on. */
+        Session: {
+            user_id: string;
+            token: string;
+        };
+        /** @description A bandit's settings. */
+        Settings: {
+            key: string;
+            policy: string;
+            version: number;
+            /** Format: double */
+            floor: number;
+            /** Format: double */
+            exploration: number;
+            /** Format: double */
+            half_life_days: number | null;
+            /** Format: double */
+            attribution_window_minutes: number;
+            pinned_arm: string | null;
+        };
+        /** @description A track like another. */
+        SimilarTrack: {
+            track_id: string;
+            track_name: string;
+            artist: string;
+            artist_id: number;
+            album: string;
+            genres: string[];
+            year: number | null;
+            duration_ms: number | null;
+            /** @description 0 to 100 */
+            popularity: number | null;
+            /** Format: uri */
+            cover_url: string | null;
+            /** Format: uri */
+            preview_url: string | null;
+            /**
+             * Format: double
+             * @description comparable within one answer; higher is nearer
+             */
+            similarity: number;
+            source: components["schemas"]["SourceEnum"];
+        };
+        /** @description A situation, all else as it is on average. */
+        Situation: {
+            key: string;
+            label: string;
+            arms: {
+                [key: string]: components["schemas"]["Belief"];
+            };
+        };
+        /**
+         * @description * `listening` - listening
+         *     * `content` - content
+         * @enum {string}
+         */
+        SourceEnum: "listening" | "content";
+        /** @description What a client compares to know whether to ask again. */
+        State: {
+            version: string;
+        };
+        /** @description What a listener says they like. */
+        Stated: {
+            genres: string[];
+            artists: string[];
+            /** Format: double */
+            energy: number | null;
+            mood: string;
+        };
+        /** @description What the listener listened to. */
+        Statistics: {
+            period: string;
+            /** @description tracks heard: played, liked, saved or rated */
+            n: number;
+            top_artists: components["schemas"]["ArtistPlays"][];
+            top_tracks: components["schemas"]["TrackPlays"][];
+            top_genres: components["schemas"]["GenreShare"][];
+            /** @description 7 days from Monday, 24 hours each, in the listener's time zone */
+            week_hours: number[][];
+            over_time: components["schemas"]["Moment"][];
+            era: components["schemas"]["Decade"][];
+            strategies: components["schemas"]["Strategy"][];
+            recommendations_changed: components["schemas"]["Change"][];
+        };
+        /**
+         * @description * `recorded` - recorded
+         *     * `duplicate` - duplicate
+         *     * `replaced` - replaced
+         *     * `refused` - refused
+         * @enum {string}
+         */
+        StatusEnum: "recorded" | "duplicate" | "replaced" | "refused";
+        /** @description How a way of recommending fared with the listener. */
+        Strategy: {
+            strategy: string;
+            slates: number;
+            responses: number;
+            /** Format: double */
+            mean_preference: number | null;
+        };
+        /**
+         * @description * `content_based` - content_based
+         *     * `discovery` - discovery
+         *     * `hybrid_ensemble` - hybrid_ensemble
+         *     * `neural_cf` - neural_cf
+         *     * `trending` - trending
+         * @enum {string}
+         */
+        StrategyEnum: "content_based" | "discovery" | "hybrid_ensemble" | "neural_cf" | "trending";
+        /** @description What the listener likes. */
+        Taste: {
+            n_feedback: number;
+            /** Format: double */
+            mean_preference: number | null;
+            genres: components["schemas"]["CountedGenre"][];
+            artists: components["schemas"]["LikedArtist"][];
+            audio: {
+                [key: string]: components["schemas"]["Feature"];
+            };
+            changed: components["schemas"]["GenresThen"][];
+        };
+        /** @description A token, as its owner may see it. */
+        Token: {
+            readonly id: number;
+            readonly name: string;
+            /** Format: date-time */
+            readonly created_at: string;
+            /**
+             * Format: date-time
+             * @description to the hour
+             */
+            readonly last_used_at: string | null;
+            /** Format: date-time */
+            readonly expires_at: string;
+        };
+        /** @description A track. */
+        Track: {
+            track_id: string;
+            track_name: string;
+            artist: string;
+            artist_id: number;
+            album: string;
+            genres: string[];
+            year: number | null;
+            duration_ms: number | null;
+            /** @description 0 to 100 */
+            popularity: number | null;
+            /** Format: uri */
+            cover_url: string | null;
+            /** Format: uri */
+            preview_url: string | null;
+        };
+        /** @description A track, without its audio features. */
+        TrackBrief: {
+            track_id: string;
+            track_name: string;
+            artist: string;
+            artist_id: number;
+            album?: string;
+            /** @description Return the names of the genres, which were loaded before. */
+            readonly genres: string[];
+            year?: number | null;
+            duration_ms?: number | null;
+            /** @description 0 to 100 */
+            popularity?: number | null;
+            /** @description Return the address of a picture, or null. */
+            readonly cover_url: string | null;
+            /** @description Return the address of a sample to hear, or null. */
+            readonly preview_url: string | null;
+        };
+        /** @description All that a catalogue tells of a track, but for its id. */
+        TrackFacts: {
+            track_name: string;
+            artist: string;
+            album?: string;
+            genres?: string[];
+            year?: number | null;
+            duration_ms?: number | null;
+            popularity?: number | null;
+            audio?: components["schemas"]["AudioInput"] | null;
+            isrc?: string;
+            spotify_id?: string;
+            /** Format: uuid */
+            musicbrainz_id?: string | null;
+            cover_url?: string;
+            preview_url?: string;
+        };
+        /** @description A track under the id that its source gives it. */
+        TrackInput: {
+            track_name: string;
+            artist: string;
+            album?: string;
+            genres?: string[];
+            year?: number | null;
+            duration_ms?: number | null;
+            popularity?: number | null;
+            audio?: components["schemas"]["AudioInput"] | null;
+            isrc?: string;
+            spotify_id?: string;
+            /** Format: uuid */
+            musicbrainz_id?: string | null;
+            cover_url?: string;
+            preview_url?: string;
+            /** @description without a slash, for it stands in addresses */
+            track_id: string;
+        };
+        /** @description A page of tracks. */
+        TrackPage: {
+            /** Format: uri */
+            next: string | null;
+            /** Format: uri */
+            previous: string | null;
+            results: components["schemas"]["Track"][];
+        };
+        /** @description A track, and how often it was heard. */
+        TrackPlays: {
+            track_id: string;
+            track_name: string;
+            artist: string;
+            artist_id: number;
+            album?: string;
+            /** @description Return the names of the genres, which were loaded before. */
+            readonly genres: string[];
+            year?: number | null;
+            duration_ms?: number | null;
+            /** @description 0 to 100 */
+            popularity?: number | null;
+            /** @description Return the address of a picture, or null. */
+            readonly cover_url: string | null;
+            /** @description Return the address of a sample to hear, or null. */
+            readonly preview_url: string | null;
+            plays: number;
+        };
+        /** @description What was done. */
+        Upserted: {
+            created: number;
+            changed: number;
+            unchanged: number;
+        };
+        /** @description What was done. */
+        UpsertedListeners: {
+            created: number;
+            updated: number;
+        };
+        /** @description The experiment that gave the policy. */
+        Variant: {
+            key: string;
+            variant: string;
+        };
+        /** @description A request for recommendations. */
+        Wishes: {
+            /** @description for a service: its own listener */
+            user_id?: string;
+            mood?: (components["schemas"]["MoodEnum"] | components["schemas"]["NullEnum"]) | null;
+            activity?: (components["schemas"]["ActivityEnum"] | components["schemas"]["NullEnum"]) | null;
+            device_type?: (components["schemas"]["DeviceTypeEnum"] | components["schemas"]["NullEnum"]) | null;
+            /**
+             * Format: double
+             * @description 0 familiar, 1 daring
+             */
+            discovery?: number | null;
+            /** @default 10 */
+            n_recommendations: number;
+            genres?: string[];
+            exclude?: string[];
+            /**
+             * @description staff only
+             *
+             *     * `content_based` - content_based
+             *     * `discovery` - discovery
+             *     * `hybrid_ensemble` - hybrid_ensemble
+             *     * `neural_cf` - neural_cf
+             *     * `trending` - trending
+             */
+            strategy?: (components["schemas"]["StrategyEnum"] | components["schemas"]["NullEnum"]) | null;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    root_retrieve: {
+        parameters: {
+            query?: {
+                format?: "html" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/html": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    analytics_retrieve: {
+        parameters: {
+            query?: {
+                format?: "html" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/html": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    analytics_ab_testing_retrieve: {
+        parameters: {
+            query?: {
+                /** @description use what came before exposure */
+                cuped?: boolean;
+                /**
+                 * @description * `frequentist` - frequentist
+                 *     * `bayesian` - bayesian
+                 */
+                engine?: "frequentist" | "bayesian";
+                /** @description key; one experiment alone */
+                experiment?: string;
+                format?: "csv" | "html" | "json";
+                /**
+                 * @description the experiment's own unless given; fixed must not be looked at repeatedly
+                 *
+                 *     * `sequential` - sequential
+                 *     * `fixed` - fixed
+                 *     * `hybrid` - hybrid
+                 */
+                interval?: "sequential" | "fixed" | "hybrid";
+                /**
+                 * @description * `relative` - relative
+                 *     * `absolute` - absolute
+                 */
+                lift?: "relative" | "absolute";
+                /** @description new, returning, or new/mobile */
+                segment?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/html": {
+                        [key: string]: unknown;
+                    };
+                    "text/csv": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    analytics_contextual_bandits_retrieve: {
+        parameters: {
+            query?: {
+                format?: "html" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bandits"];
+                    "text/html": components["schemas"]["Bandits"];
+                };
+            };
+        };
+    };
+    analytics_dead_letters_retrieve: {
+        parameters: {
+            query?: {
+                format?: "html" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/html": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    analytics_models_retrieve: {
+        parameters: {
+            query?: {
+                format?: "html" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/html": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    analytics_system_metrics_retrieve: {
+        parameters: {
+            query?: {
+                format?: "html" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/html": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    artists_retrieve: {
+        parameters: {
+            query?: {
+                /** @description from `next` or `previous` of another page */
+                cursor?: string;
+                genre?: string;
+                /** @description 1 to 100, default 20 */
+                limit?: number;
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtistPage"];
+                };
+            };
+        };
+    };
+    artists_retrieve_2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artist_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtistDetail"];
+                };
+            };
+        };
+    };
+    auth_register_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Registration"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+        };
+    };
+    auth_token_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+        };
+    };
+    auth_token_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    feedback_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Feedback"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recorded"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recorded"];
+                };
+            };
+        };
+    };
+    feedback_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    feedback_bulk_create: {
+        parameters: {
+            query?: {
+                mode?: "accumulate" | "overwrite";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>[];
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkRecorded"];
+                };
+            };
+        };
+    };
+    genres_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GenreSummary"][];
+                };
+            };
+        };
+    };
+    latest_retrieve: {
+        parameters: {
+            query?: {
+                /** @description from `next` or `previous` of another page */
+                cursor?: string;
+                genre?: string;
+                /** @description 1 to 100, default 20 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrackPage"];
+                };
+            };
+        };
+    };
+    listeners_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ListenerInput"][];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpsertedListeners"];
+                };
+            };
+        };
+    };
+    listeners_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceListener"];
+                };
+            };
+        };
+    };
+    listeners_update_2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ListenerFacts"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceListener"];
+                };
+            };
+        };
+    };
+    listeners_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    me_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+        };
+    };
+    me_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedProfile"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+        };
+    };
+    me_hidden_list: {
+        parameters: {
+            query?: {
+                /** @description The pagination cursor value. */
+                cursor?: string;
+                /** @description Number of results to return per page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaginatedHiddenList"];
+                };
+            };
+        };
+    };
+    me_hidden_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Hide"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hidden"];
+                };
+            };
+        };
+    };
+    me_hidden_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    me_history_list: {
+        parameters: {
+            query?: {
+                /** @description The pagination cursor value. */
+                cursor?: string;
+                /**
+                 * @description * `rating` - Rating
+                 *     * `like` - Like
+                 *     * `dislike` - Dislike
+                 *     * `play` - Play
+                 *     * `skip` - Skip
+                 *     * `save` - Save
+                 *     * `hide` - Hide
+                 */
+                kind?: "rating" | "like" | "dislike" | "play" | "skip" | "save" | "hide";
+                /** @description Number of results to return per page. */
+                limit?: number;
+                /** @description in title, artist, album */
+                q?: string;
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaginatedResponseList"];
+                };
+            };
+        };
+    };
+    me_library_list: {
+        parameters: {
+            query: {
+                /** @description The pagination cursor value. */
+                cursor?: string;
+                /** @description Number of results to return per page. */
+                limit?: number;
+                /**
+                 * @description * `saved` - saved
+                 *     * `liked` - liked
+                 *     * `rated` - rated
+                 *     * `hidden` - hidden
+                 */
+                state: "saved" | "liked" | "rated" | "hidden";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaginatedLibraryRowList"];
+                };
+            };
+        };
+    };
+    me_state_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["State"];
+                };
+            };
+            /** @description No response body */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    me_statistics_retrieve: {
+        parameters: {
+            query?: {
+                /**
+                 * @description * `4w` - 4w
+                 *     * `6m` - 6m
+                 *     * `1y` - 1y
+                 *     * `all` - all
+                 */
+                period?: "4w" | "6m" | "1y" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+        };
+    };
+    me_taste_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Taste"];
+                };
+            };
+        };
+    };
+    me_tokens_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"][];
+                };
+            };
+        };
+    };
+    me_tokens_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedToken"];
+                };
+            };
+        };
+    };
+    me_tokens_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    preferences_set_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Preferences"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preferences"];
+                };
+            };
+        };
+    };
+    recommend_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Wishes"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+        };
+    };
+    recommend_batch_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Batch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batched"];
+                };
+            };
+        };
+    };
+    recommend_rows_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RowWishes"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+        };
+    };
+    search_retrieve: {
+        parameters: {
+            query: {
+                limit?: number;
+                q: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Found"];
+                };
+            };
+        };
+    };
+    tracks_retrieve: {
+        parameters: {
+            query?: {
+                artist_id?: number;
+                /** @description from `next` or `previous` of another page */
+                cursor?: string;
+                genre?: string;
+                /** @description 1 to 100, default 20 */
+                limit?: number;
+                q?: string;
+                year_from?: number;
+                year_to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrackPage"];
+                };
+            };
+        };
+    };
+    tracks_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrackInput"][];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upserted"];
+                };
+            };
+        };
+    };
+    tracks_retrieve_2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                track_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FullTrack"];
+                };
+            };
+        };
+    };
+    tracks_update_2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                track_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrackFacts"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upserted"];
+                };
+            };
+        };
+    };
+    tracks_similar_list: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                track_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarTrack"][];
+                };
+            };
+        };
+    };
+    trending_retrieve: {
+        parameters: {
+            query?: {
+                genre?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrackPage"];
+                };
+            };
+        };
+    };
+}
