@@ -11,6 +11,8 @@ WORKDIR /build/frontend
 COPY frontend/package.json frontend/package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY frontend ./
+# Tokens and fonts, which client and pages share.
+COPY static /build/static
 RUN npm run build
 
 FROM python:3.11-slim-bookworm AS packages

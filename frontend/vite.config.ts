@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
-import { bundleBudget } from "./scripts/bundle-budget";
-import { offlineShell } from "./scripts/offline-shell";
+import { bundleBudget } from "./scripts/bundle-budget.ts";
+import { offlineShell } from "./scripts/offline-shell.ts";
 
 // Where Django listens while Vite serves the client with hot reload.
 const django = process.env.DJANGO ?? "http://127.0.0.1:8000";

@@ -2,7 +2,7 @@
 
 import { call, contentOf, quietServer, server } from "./client";
 import type { ListenImport } from "./pending";
-import type { paths } from "./schema";
+import type { components, paths } from "./schema";
 import type { Activity, Device, Kind, Mood, Page } from "./types";
 
 export type { Activity, Device, Kind, Mood } from "./types";
@@ -25,13 +25,13 @@ export interface FeedbackBody {
   occurred_at?: string;
 }
 
+type Schemas = components["schemas"];
 type Query<P extends keyof paths> = paths[P] extends { get: { parameters: { query?: infer Q } } } ? Q : never;
-type Body<P extends keyof paths> = paths[P] extends { post: { requestBody: { content: { "application/json": infer B } } } } ? B : never;
 
 // -- The four calls of the public interface ----------------------------------------------------
 
 /** Create an account; the answer's token is for programs, the browser signs in by session. */
-export const register = (body: Body<"/auth/register">) => contentOf(server.POST("/auth/register", { body }));
+export const register = (body: Schemas["Registration"]) => contentOf(server.POST("/auth/register", { body }));
 
 /** Say what one likes; what is left out stays as it is. */
 export const setPrefs = (body: { genres?: string[]; artists?: string[]; energy?: number | null; mood?: Mood | "" }) =>
@@ -52,7 +52,7 @@ export const recommendRows = (body: Wishes & { n_per_row: number }, signal?: Abo
 export const undoFeedback = (event_id: string) =>
   contentOf(server.DELETE("/feedback/{event_id}", { params: { path: { event_id } } }));
 
-export const hide = (body: Body<"/me/hidden">) => contentOf(server.POST("/me/hidden", { body }));
+export const hide = (body: Schemas["Hide"]) => contentOf(server.POST("/me/hidden", { body }));
 export const unhide = (id: number) => contentOf(server.DELETE("/me/hidden/{id}", { params: { path: { id } } }));
 
 // -- Me ----------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ export const history = (query: Query<"/me/history">) => contentOf(server.GET("/m
 export const library = (query: Query<"/me/library">) => contentOf(server.GET("/me/library", { params: { query } }));
 export const hidden = (query: Query<"/me/hidden">) => contentOf(server.GET("/me/hidden", { params: { query } }));
 export const tokens = () => contentOf(server.GET("/me/tokens"));
-export const addToken = (body: Body<"/me/tokens">) => contentOf(server.POST("/me/tokens", { body }));
+export const addToken = (body: Schemas["NewToken"]) => contentOf(server.POST("/me/tokens", { body }));
 export const removeToken = (id: number) => contentOf(server.DELETE("/me/tokens/{id}", { params: { path: { id } } }));
 export const imports = () => call<Page<ListenImport> | ListenImport[]>("/me/imports");
 export const importHistory = (body: FormData) => call<{ id: number }>("/me/import", { method: "POST", body });

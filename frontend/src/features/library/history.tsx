@@ -2,6 +2,7 @@ import { Button, Input, NativeSelect } from "@chakra-ui/react";
 import { useState } from "react";
 import { Link } from "react-router";
 import * as api from "@/api/calls";
+import type { HistoryEntry, Kind } from "@/api/types";
 import { MoreButton } from "@/components/more-button";
 import { Empty, Failure, Waiting } from "@/components/states";
 import { Strategy } from "@/components/strategy";
@@ -25,7 +26,7 @@ const WORDS: Record<string, string> = {
 
 /** Every response, newest first; each can be undone. */
 export function History() {
-  const [kind, setKind] = useState("");
+  const [kind, setKind] = useState<Kind>();
   const [text, setText] = useState("");
   const [since, setSince] = useState("");
   const [until, setUntil] = useState("");
@@ -39,7 +40,7 @@ export function History() {
       <div className={styles.filters} role="search" aria-label="Filter the history">
         <Input size="sm" type="search" aria-label="Track or artist" placeholder="Track or artist" value={text} maxLength={100} onChange={({ target }) => setText(target.value)} />
         <NativeSelect.Root size="sm">
-          <NativeSelect.Field aria-label="Kind of response" value={kind} onChange={({ target }) => setKind(target.value)}>
+          <NativeSelect.Field aria-label="Kind of response" value={kind ?? ""} onChange={({ target }) => setKind((target.value || undefined) as Kind | undefined)}>
             <option value="">Everything</option>
             {KINDS.map((one) => (
               <option key={one} value={one}>
@@ -96,9 +97,9 @@ export function History() {
   );
 }
 
-function said({ kind, rating, completion, undone }: { kind: string; rating: number | null; completion: number | null; undone: boolean }): string {
+function said({ kind, rating, completion, undone }: HistoryEntry): string {
   const what = kind === "rating" ? `Rated ${rating}` : (WORDS[kind] ?? kind);
-  const share = completion === null ? "" : `, ${Math.round(completion * 100)} % heard`;
+  const share = completion == null ? "" : `, ${Math.round(completion * 100)} % heard`;
   return `${what}${share}${undone ? " (undone)" : ""}`;
 }
 

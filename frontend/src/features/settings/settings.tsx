@@ -52,7 +52,7 @@ function Sections({ me }: { me: Me }) {
             </option>
           ))}
         </Choice>
-        <Choice label="Time zone" value={me.time_zone} onChange={(time_zone) => profile.mutate({ time_zone })}>
+        <Choice label="Time zone" value={me.time_zone ?? ""} onChange={(time_zone) => profile.mutate({ time_zone })}>
           <option value="">not said</option>
           {Intl.supportedValuesOf("timeZone").map((zone) => (
             <option key={zone}>{zone}</option>

@@ -16,7 +16,7 @@ const PERIODS = [
   { key: "6m", label: "6 months" },
   { key: "1y", label: "A year" },
   { key: "all", label: "All time" },
-];
+] as const;
 const percent = (share: number | null | undefined) => (share == null ? "not known" : `${Math.round(share * 100)} %`);
 const month = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "2-digit" });
 
@@ -81,7 +81,7 @@ function Charts({ stats, taste }: { stats: Statistics; taste: Taste }) {
       <Figure
         title={genre ? `Mostly ${genre.genre}` : "Genres"}
         n={`n = ${stats.n}`}
-        how="Each response in the period gives its track's genres equal parts of one; shares are of all responses that were not negative."
+        how="Of what was heard in the period (played, liked, saved or rated), each response gives its preference to every genre of its track; a share is a genre's part of the sum. A track of two genres counts for both."
         table={{ head: ["Genre", "Share"], rows: stats.top_genres.map((one) => [one.genre, percent(one.share)]) }}
       >
         <Bars
@@ -101,7 +101,7 @@ function Charts({ stats, taste }: { stats: Statistics; taste: Taste }) {
       <Figure
         title="When do I listen?"
         n={`n = ${stats.week_hours.flat().reduce((a, b) => a + b, 0)}`}
-        how="Responses by weekday and hour, in your own time zone (set in the settings). The darker the cell against the ground, the fewer."
+        how="What was played, liked, saved or rated, by weekday and hour in your time zone (UTC where the settings name none). The stronger the colour, the more."
         table={{
           head: ["Day", ...Array.from({ length: 24 }, (_, h) => `${h}h`)],
           rows: stats.week_hours.map((hours, day) => [HeatMap.days[day] ?? "", ...hours]),
@@ -112,7 +112,7 @@ function Charts({ stats, taste }: { stats: Statistics; taste: Taste }) {
       <Figure
         title="From which decades?"
         n={`n = ${stats.era.reduce((sum, one) => sum + one.n, 0)}`}
-        how="Responses of the period by the year that the track was first released; tracks without a year are left out."
+        how="What was heard in the period, by the decade in which the recording was first released; tracks without a year are left out."
         table={{ head: ["Decade", "Responses"], rows: stats.era.map((one) => [`${one.decade}s`, one.n]) }}
       >
         <EraChart era={stats.era} />
@@ -121,7 +121,7 @@ function Charts({ stats, taste }: { stats: Statistics; taste: Taste }) {
         <Figure
           title="Mood and energy of what I hear"
           n={`n = ${stats.over_time.reduce((sum, one) => sum + one.n, 0)}`}
-          how="Mean valence (gladness) and energy of the tracks responded to, by week or month; 0 is sad or quiet, 100 glad or loud. Points of few tracks swing more, their number stands in the table."
+          how="Mean valence (gladness) and energy of what was heard; 0 is sad or quiet, 100 glad or loud. Steps grow with the period. A point of few tracks swings more: their number stands in the table."
           table={{
             head: ["From", "Gladness", "Energy", "Tracks"],
             rows: stats.over_time.map((one) => [month.format(new Date(one.at)), percent(one.valence), percent(one.energy), one.n]),
@@ -146,7 +146,7 @@ function Charts({ stats, taste }: { stats: Statistics; taste: Taste }) {
       {Object.keys(taste.audio).length > 0 && (
         <Figure
           title="How my music sounds, beside the catalogue"
-          how="Mean of each feature over the tracks that you like, weighted by how much, and over the whole catalogue."
+          how="Mean of each feature over all tracks that you responded to, weighted by preference, and over the whole catalogue."
           table={{
             head: ["Feature", "Mine", "Catalogue"],
             rows: sound(taste).map(([name, mine, all]) => [name, percent(mine), percent(all)]),
@@ -169,7 +169,7 @@ function Charts({ stats, taste }: { stats: Statistics; taste: Taste }) {
       <div className={styles.wide}>
         <Figure
           title="How my lists changed after what I did"
-          how="After a response, the next list of the same kind is compared with the one before it: which tracks came in, and which went. Only lists that were really served count."
+          how="Two lists that were served one after the other, for the same wishes and of the same length, are compared where you responded in between; the last of those responses is named."
         >
           {stats.recommendations_changed.length ? (
             <ol className={styles.changes}>
