@@ -20,8 +20,8 @@ for name in ("Strict-Transport-Security", "Content-Security-Policy", "X-Content-
              "Referrer-Policy", "Cross-Origin-Opener-Policy", "X-Frame-Options"):
     print(f"{name}: {answer.headers.get(name)}")
 for kind in ("SESSION", "CSRF"):
-    print(kind, getattr(settings, f"{kind}_COOKIE_NAME"), getattr(settings, f"{kind}_COOKIE_SECURE"),
-          getattr(settings, f"{kind}_COOKIE_SAMESITE"), getattr(settings, f"{kind}_COOKIE_DOMAIN"))
+    parts = ("NAME", "SECURE", "SAMESITE", "DOMAIN")
+    print(kind, *(getattr(settings, f"{kind}_COOKIE_{part}") for part in parts))
 print("httponly", settings.SESSION_COOKIE_HTTPONLY)
 print(client.get("/docs").status_code, client.get("/docs").headers["Location"])
 """
