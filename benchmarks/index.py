@@ -73,9 +73,8 @@ def main() -> int:
             scores = tracks @ listener + bias
             best = np.argpartition(scores, n_tracks - K)[-K:]
             found.append(np.isin(best, labels[0]).mean())
-        print(
-            f"hnswlib, ef {ef}: p50 {np.percentile(times, 50):.1f} ms, recall@{K} {np.mean(found):.3f}"
-        )
+        p50, recall = np.percentile(times, 50), np.mean(found)
+        print(f"hnswlib, ef {ef}: p50 {p50:.1f} ms, recall@{K} {recall:.3f}")
     return 0
 
 

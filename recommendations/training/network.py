@@ -95,7 +95,11 @@ class Network(keras.Model):
         self.item_kernel = self.add_weight(
             shape=(config.history_dim, widths[0]), initializer=glorot, name="item_kernel"
         )
-        self.norms = [keras.layers.BatchNormalization(epsilon=_EPSILON) for _ in widths]
+        # Of several processes, each must hold the same moments, as it holds the same weights.
+        together = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        self.norms = [
+            keras.layers.BatchNormalization(epsilon=_EPSILON, synchronized=together) for _ in widths
+        ]
         self.dropouts = [keras.layers.Dropout(config.dropout, seed=seed + i) for i in range(9)]
         self.hidden = [
             keras.layers.Dense(width, use_bias=False, kernel_initializer=glorot)
