@@ -234,10 +234,16 @@ def _tile(figure: Figure, found: Overview) -> dict[str, Any]:
         "value": value,
         "before": before,
         "n": figure.n,
-        "change": None if figure.change is None else f"{figure.change:+.0%}",
+        "change": _change(figure),
         "tone": _tone(figure),
         "rows_url": f"{reverse(name)}?{condition}{'&' if condition else ''}{since}",
     }
+
+
+def _change(figure: Figure) -> str:
+    if figure.change is None:
+        return ""
+    return "no change" if abs(figure.change) < 0.005 else f"{figure.change:+.0%}"
 
 
 def _tone(figure: Figure) -> str:

@@ -61,11 +61,14 @@ def console(tmp_path_factory):
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
 
-    run("-m", "recommendations.tests.small_world", str(folder / "model"))
+    model = os.environ.get("SMALL_WORLD_MODEL")  # trained before, to save a minute
+    if model is None:
+        model = str(folder / "model")
+        run("-m", "recommendations.tests.small_world", model)
     # The server process below holds the embedded servers; until then each command starts them.
     run("manage.py", "migrate", "-v0")
     run("manage.py", "collectstatic", "--no-input", "-v0")
-    facts = json.loads(run("-m", "e2e.console.world", str(folder / "model")).splitlines()[-1])
+    facts = json.loads(run("-m", "e2e.console.world", model).splitlines()[-1])
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(  # noqa: S603 (our own command)
             [

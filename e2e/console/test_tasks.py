@@ -118,11 +118,11 @@ def test_import_a_catalogue_with_two_bad_rows(sign_in, tmp_path):
 
 def test_retry_a_dead_letter(sign_in):
     page = sign_in("operator")
-    expect(page.get_by_text("failed too often and wait for you")).to_be_visible()
+    expect(page.get_by_text("failed too often: you have to look")).to_be_visible()
     page.get_by_role("link", name="Look and retry").click()
     expect(page.get_by_text("no space left on device")).to_be_visible()
     page.get_by_role("button", name="Try the chosen again").click()
-    expect(page.get_by_text("1 effects will be tried again within a second.")).to_be_visible()
+    expect(page.get_by_text("1 effect will be tried again within a second.")).to_be_visible()
     expect(page.get_by_text("No effect waits for you.")).to_be_visible()
 
 

@@ -19,6 +19,7 @@ from recommendations.tests.conftest import *  # noqa: F403 (the small world's fi
 from recommendations.tests.factories import make_listener, make_version
 
 pytestmark = pytest.mark.django_db
+PAGE = {"accept": "text/html"}
 HTML = {"HTTP_ACCEPT": "text/html"}
 MOST_QUERIES = 15
 
@@ -214,7 +215,7 @@ def test_every_figure_of_the_overview_has_its_definition_and_its_rows(system):
 def test_an_alarm_is_said_in_words_with_a_way_to_act(system):
     OutboxEvent.objects.update(attempts=OutboxEvent.MAX_ATTEMPTS, closed_at=None)
     page = browser(staff(OPERATOR)).get("/analytics", **HTML).content.decode()
-    assert "failed too often and wait for you" in page
+    assert "failed too often: you have to look" in page
     assert 'href="/analytics/dead-letters">Look and retry</a>' in page
     later = timezone.now() + timedelta(minutes=5)
     assert [a.key for a in overview(at=later).alarms][:2] == ["worker-silent", "dead-letters"]
@@ -277,9 +278,8 @@ def test_who_looked_at_a_listener_is_in_the_log(system):
 def test_promoting_and_rolling_back_are_done_and_written_down(system, trained, tracks):
     client = browser(staff(OPERATOR))
     second = make_version(trained, tracks, promoted=False)
-    answer = client.post(
-        "/analytics/models/promote", {"version": second.pk, "reason": "try it"}, follow=True
-    )
+    asked = {"version": second.pk, "reason": "try it"}
+    answer = client.post("/analytics/models/promote", asked, follow=True, headers=PAGE)
     assert f"Model {second.pk} serves within 2 seconds." in answer.content.decode()
     assert ServingState.objects.get().model_version_id == second.pk
     client.post("/analytics/models/roll-back", {"reason": "worse"})

@@ -135,8 +135,8 @@ def _machinery(vitals: Vitals) -> Iterator[Alarm]:
         yield Alarm(
             "dead-letters",
             "bad",
-            f"{vitals.dead_letters:,} {_plural(vitals.dead_letters, 'effect')} failed too often "
-            "and wait for you.",
+            f"{vitals.dead_letters:,} {_plural(vitals.dead_letters, 'effect')} failed too often: "
+            "you have to look.",
         )
     if vitals.counted_seconds is None or vitals.counted_seconds > COUNTED_SECONDS:
         since = (

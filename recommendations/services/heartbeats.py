@@ -8,7 +8,7 @@ import socket
 import threading
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils import timezone
 
 from recommendations.models import Heartbeat
@@ -68,7 +68,7 @@ class Pulse:
         while True:
             try:
                 beat(self._name, kind=self._kind, at=timezone.now(), detail=self._detail)
-            except DatabaseError as error:
+            except Error as error:
                 logger.info("no heartbeat without the database (%s)", error)
             finally:
                 connection.close()
@@ -76,7 +76,7 @@ class Pulse:
                 break
         try:
             stop(self._name, at=timezone.now())
-        except DatabaseError as error:
+        except Error as error:
             logger.info("no goodbye without the database (%s)", error)
         finally:
             connection.close()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils import timezone
 
 from recommendations.core.latency import N_BUCKETS, bucket_of
@@ -88,7 +88,7 @@ class RequestTimes:
         """Add what was counted to the minutes' rows, and return how many rows that were.
 
         Raises:
-            DatabaseError: nothing was written; the counts are kept for the next time.
+            Error: nothing was written; the counts are kept for the next time.
         """
         with self._lock:
             counted, self._counts = self._counts, {}
@@ -102,7 +102,7 @@ class RequestTimes:
             with connection.cursor() as cursor:
                 # One statement each, in one order, so that two processes never deadlock.
                 cursor.executemany(_ADD, rows)
-        except DatabaseError:
+        except Error:
             self._give_back(counted)
             raise
         return len(rows)
@@ -140,7 +140,7 @@ class RequestTimes:
                 heartbeats.stop(name, at=timezone.now())
             else:
                 heartbeats.beat(name, kind=Heartbeat.Kind.WEB, at=timezone.now())
-        except DatabaseError as error:
+        except Error as error:
             logger.info("the times of requests wait for the database (%s)", error)
         finally:
             connection.close()

@@ -286,11 +286,12 @@ def known_taste(taste: Taste, stage: Stage, preferences: Preferences | None) -> 
         if vector is not None:
             seen = taste.updated_at
             remember(taste, vector, stage, preferences)
-            # Not if a response has come in between: it has folded the taste itself.
-            Taste.objects.filter(pk=taste.pk, updated_at=seen).update(
-                vector=taste.vector,
-                model_version=taste.model_version_id,
-                stated_at=stated_at,
-            )
+            if seen is not None:  # one that was built to be looked at is not kept
+                # Not if a response has come in between: it has folded the taste itself.
+                Taste.objects.filter(pk=taste.pk, updated_at=seen).update(
+                    vector=taste.vector,
+                    model_version=taste.model_version_id,
+                    stated_at=stated_at,
+                )
     history = with_named_artists(history, preferences, stage.catalogue)
     return KnownTaste(history, stage.catalogue.rows_of(history.tracks), vector)

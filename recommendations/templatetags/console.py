@@ -12,12 +12,14 @@ from recommendations.core.alarms import duration
 
 register = template.Library()
 NOTHING = "–"
+MISSING = (None, "")
+"""What a template has where a row or a measurement has nothing."""
 
 
 @register.filter
 def ago(at: datetime | None) -> SafeString | str:
     """Return how long ago a time was, with the exact time on hover."""
-    if at is None:
+    if at in MISSING:
         return NOTHING
     seconds = (timezone.now() - at).total_seconds()
     words = "just now" if seconds < 5 else f"{duration(seconds)} ago"
@@ -32,7 +34,7 @@ def ago(at: datetime | None) -> SafeString | str:
 @register.filter
 def lasted(seconds: float | None) -> str:
     """Return a duration: milliseconds below a second, else seconds, minutes, hours."""
-    if seconds is None:
+    if seconds in MISSING:
         return NOTHING
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
@@ -44,7 +46,7 @@ def lasted(seconds: float | None) -> str:
 @register.filter
 def ms(value: float | None) -> str:
     """Return milliseconds, exact enough to compare."""
-    if value is None:
+    if value in MISSING:
         return NOTHING
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
@@ -52,19 +54,19 @@ def ms(value: float | None) -> str:
 @register.filter
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share in percent."""
-    return NOTHING if share is None else f"{100 * share:.{digits}f} %"
+    return NOTHING if share in MISSING else f"{100 * share:.{digits}f} %"
 
 
 @register.filter
 def decimal(value: float | None, digits: int = 3) -> str:
     """Return a number with so many decimals."""
-    return NOTHING if value is None else f"{value:,.{digits}f}"
+    return NOTHING if value in MISSING else f"{value:,.{digits}f}"
 
 
 @register.filter
 def whole(value: float | None) -> str:
     """Return a whole number with its thousands apart."""
-    return NOTHING if value is None else f"{value:,.0f}"
+    return NOTHING if value in MISSING else f"{value:,.0f}"
 
 
 @register.filter

@@ -78,7 +78,10 @@ class RetryView(ConsolePage):
                 at=timezone.now(),
                 details={"events": chosen or "all"},
             )
-            messages.success(request, f"{n} effects will be tried again within a second.")
+            messages.success(
+                request,
+                f"{n} {'effect' if n == 1 else 'effects'} will be tried again within a second.",
+            )
         else:
             messages.warning(request, "Choose at least one that still waits for you.")
         return redirect("dead-letters")

@@ -176,19 +176,22 @@ class CompareModelsView(ConsolePage):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show both lists."""
         asked = request.GET
-        first = get_object_or_404(ModelVersion, pk=_number(asked.get("first")))
-        second = get_object_or_404(ModelVersion, pk=_number(asked.get("second")))
+        found = list(versions())
+        known = {version.pk: version for version in found}
+        first, second = (
+            known.get(_number(asked.get(name)))
+            or get_object_or_404(ModelVersion, pk=_number(asked.get(name)))
+            for name in ("first", "second")
+        )
         strategy = asked.get("strategy", "hybrid_ensemble")
         if strategy not in _modelled():
             strategy = "hybrid_ensemble"
         key = asked.get("listener", "").replace("\x00", "").strip()
-        listener = Listener.objects.known_as(key).select_related("preferences").first()
-        if not key:
-            listener = (
-                Listener.objects.filter(is_simulated=True, taste__n_feedback__gt=0)
-                .select_related("preferences")
-                .first()
-            )
+        if key:
+            listeners = Listener.objects.known_as(key)
+        else:
+            listeners = Listener.objects.filter(is_simulated=True, taste__n_feedback__gt=0)
+        listener = listeners.select_related("preferences").first()
         context: dict[str, Any] = {
             "first": first,
             "second": second,
@@ -196,7 +199,7 @@ class CompareModelsView(ConsolePage):
             "strategies": _modelled(),
             "key": listener.key if listener else key,
             "listener": listener,
-            "versions": list(versions()),
+            "versions": found,
         }
         if listener is not None:
             at = timezone.now()
