@@ -79,15 +79,12 @@ class Ours:
         dim = N_FEATURES + 1
         self.sums = [Statistics.empty(dim, reference=0.0, half_life=forget) for _ in ARMS]
         self.prior = LinearPrior.centred(dim)
-        self.policy = self._policy()
+        self.posteriors = {name: self._posterior(arm) for arm, name in enumerate(ARMS)}
+        self.policy = ThompsonSampling(self.posteriors, floor=self.floor)
 
-    def _policy(self) -> ThompsonSampling:
+    def _posterior(self, arm: int) -> LinearPosterior:
         at = float(self.round)
-        posteriors = {
-            arm: LinearPosterior.from_statistics(sums, self.prior, at=at)
-            for arm, sums in zip(ARMS, self.sums, strict=True)
-        }
-        return ThompsonSampling(posteriors, floor=self.floor)
+        return LinearPosterior.from_statistics(self.sums[arm], self.prior, at=at)
 
     def choose(self, context: Floats) -> int:
         """Draw from the exact probabilities."""
@@ -101,7 +98,10 @@ class Ours:
         )
         self.sums[arm] = self.sums[arm].changed(changes)
         self.round += 1
-        self.policy = self._policy()
+        # What is not forgotten does not change with time: one posterior is new.
+        for row in range(N_ARMS) if np.isfinite(self.sums[arm].half_life) else (arm,):
+            self.posteriors[ARMS[row]] = self._posterior(row)
+        self.policy = ThompsonSampling(self.posteriors, floor=self.floor)
 
 
 class OursLogistic:

@@ -5,6 +5,9 @@
 Generates listeners, exposures over 30 days, four variants and twelve segments, and totals of
 three metrics (a ratio with history, a mean capped at a percentile, a proportion), in a database
 of its own that is dropped afterwards, on the Postgres of the settings.
+
+Where Postgres runs on this machine its processor time is told beside: on a busy machine that is
+the figure to look at.
 """
 
 from __future__ import annotations
@@ -99,22 +102,28 @@ def measure(n: int) -> int:
         cursor.execute("SHOW server_version")
         (version,) = cursor.fetchone()
     print(
-        f"Python {platform.python_version()}, Postgres {version}, {os.cpu_count()} cores; "
+        f"Python {platform.python_version()}, Postgres {version}, {os.cpu_count()} cores, "
+        f"load average {os.getloadavg()[0]:.1f}; "
         f"{n:,} listeners generated in {time.perf_counter() - began:.0f} s"
     )
     print(f"counting exposures  {_seconds(lambda: count_exposures(phase, as_of=NOW)):16.2f} s")
     with connection.cursor() as cursor:
         scan = "SELECT sum(numerator) FROM experiments_listenertotal WHERE metric_id > 0"
         bare = min(_seconds(lambda: cursor.execute(scan)) for _ in range(2))
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone()
+        cursor.execute("SET max_parallel_workers_per_gather = 0")  # so that one process is it all
     print(f"one sum over the table, to compare with {bare:.2f} s")
     slowest = 0.0
     for key in METRICS:
         metric = Metric.objects.get(key=key)
+        before = _processor_seconds(backend)
         took = min(_seconds(lambda m=metric: roll_up_metric(phase, m, as_of=NOW)) for _ in range(2))
+        worked = (_processor_seconds(backend) - before) / 2
         slowest = max(slowest, took)
         rows = CohortMoments.objects.filter(metric=metric).count()
-        ratio = f"{took / bare:.1f} bare sums"
-        print(f"{key:18} {metric.kind:11} {took:5.2f} s  ({ratio})  -> {rows:,} rows")
+        told = f"{took / bare:.1f} bare sums, {worked:.2f} s of Postgres's processor time"
+        print(f"{key:18} {metric.kind:11} {took:5.2f} s  ({told})  -> {rows:,} rows")
     print(f"judging             {_seconds(lambda: judge_phase(phase, at=NOW)):16.2f} s")
     client = Client()
     client.force_login(User.objects.create_superuser("bench@example.org"))
@@ -132,6 +141,15 @@ def _seconds(act) -> float:
     start = time.perf_counter()
     act()
     return time.perf_counter() - start
+
+
+def _processor_seconds(pid: int) -> float:
+    """Return what a process of this machine has used; NaN where it is not on this machine."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except FileNotFoundError:
+        return float("nan")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
