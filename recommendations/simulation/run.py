@@ -30,6 +30,7 @@ from recommendations.simulation.scenario import (
     MAX_DAYS,
     Fashion,
     Scenario,
+    alone,
     arranged,
     fashion_of,
     unsynchronised_commits,
@@ -149,6 +150,7 @@ def simulate(
 
     Raises:
         NothingToRecommend: the catalogue is empty.
+        SimulationUnderWay: another one runs.
         ValueError: `days` is out of range, or a listener who is not simulated.
     """
     if not 1 <= days <= MAX_DAYS:
@@ -174,7 +176,7 @@ def simulate(
     arrangement = arranged(
         scenario, began_at=began_at, ends_at=ends_at, n_listeners=len(listeners), days=days
     )
-    with unsynchronised_commits(), arrangement as experiment:
+    with alone(), unsynchronised_commits(), arrangement as experiment:
         report = run()
     if experiment is None:
         return report

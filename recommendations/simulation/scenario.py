@@ -12,6 +12,7 @@ from django.db import connection
 
 import experiments.services
 from experiments.models import AssignmentSettings, Experiment, Phase
+from musicrec.exceptions import RuleViolation
 from recommendations.core.world import World
 
 Scenario = Literal["a-a", "a-b", "drift", "delay"]
@@ -25,6 +26,15 @@ BASELINE, TREATMENT = "trending", "content_based"
 BEST_BEFORE, BEST_AFTER = "trending", "content_based"
 APPEAL = 1.5
 """What is added to the utility of a track that a favoured strategy lists."""
+
+
+SIMULATION_LOCK = 0x4D55_5349_4302
+
+
+class SimulationUnderWay(RuleViolation):
+    """Simulations run one at a time."""
+
+    code = "simulation_under_way"
 
 
 @dataclass(frozen=True)
@@ -72,11 +82,11 @@ def arranged(
     meanwhile.  In `drift` no experiment runs and the default policy is the bandit.  Afterwards all
     is as it was, and the scenario's experiment is stopped, its results and verdict kept.
     """
-    # A phase that nobody has entered began, for the simulation, with it.
-    Phase.objects.filter(ended_at=None, exposure=None, started_at__gt=began_at).update(
-        started_at=began_at
-    )
     if scenario in (None, "delay"):
+        # A phase that nobody has entered began, for the simulation, with it.
+        Phase.objects.filter(ended_at=None, exposure=None, started_at__gt=began_at).update(
+            started_at=began_at
+        )
         yield None
         return
     paused = list(Experiment.objects.running())
@@ -94,8 +104,28 @@ def arranged(
         if own is not None and Experiment.objects.under_way().filter(pk=own.pk).exists():
             experiments.services.stop(own, reason="the simulation is over", at=ends_at)
         AssignmentSettings.objects.update(default_policy=default)
-        for experiment in paused:
+        # An operator may have stopped one meanwhile.
+        still = Experiment.objects.filter(pk__in=[experiment.pk for experiment in paused])
+        for experiment in still.filter(status=Experiment.Status.PAUSED):
             experiments.services.start(experiment, at=ends_at)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold the lock of simulations: two at once would take the listeners from each other.
+
+    Raises:
+        SimulationUnderWay: another one runs.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [SIMULATION_LOCK])
+        if not cursor.fetchone()[0]:
+            raise SimulationUnderWay("Another simulation is under way; wait for its end.")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [SIMULATION_LOCK])
 
 
 @contextmanager

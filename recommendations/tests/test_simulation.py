@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,13 +17,13 @@ import experiments.services
 from accounts.models import Preferences
 from bandits.models import Bandit, Decision
 from experiments import ledger
-from experiments.models import AssignmentSettings, Experiment, Exposure, Phase
+from experiments.models import AssignmentSettings, Experiment, Exposure, ListenerTotal, Phase
 from recommendations.models import Feedback, OutboxEvent, Recommendation
 from recommendations.services.demo import CATALOGUE
 from recommendations.services.imports.reading import Rejects
 from recommendations.services.imports.tracks import import_tracks
 from recommendations.simulation import NothingToRecommend, new_listeners, simulate
-from recommendations.simulation.scenario import APPEAL, Fashion
+from recommendations.simulation.scenario import APPEAL, Fashion, SimulationUnderWay
 from recommendations.tasks import drain_outbox
 from recommendations.tests.factories import NOW, make_catalogue, make_listener
 
@@ -126,6 +128,31 @@ def test_fashion_changes_half_way():
     assert Fashion().appeal("", share=0.1) == 0
 
 
+@pytest.mark.usefixtures("committed")
+def test_simulations_run_one_at_a_time():
+    make_catalogue()
+    errors = []
+
+    def second(share):
+        def simulate_too():
+            try:
+                run(1, 1, seed=9, scenario="delay")
+            except SimulationUnderWay as error:
+                errors.append(error)
+            finally:
+                connection.close()
+
+        if not errors:
+            thread = threading.Thread(target=simulate_too)
+            thread.start()
+            thread.join()
+
+    began = Phase.objects.get().started_at
+    run(1, 1, scenario="drift", progress=second)
+    assert len(errors) == 1
+    assert Phase.objects.get().started_at == began
+
+
 @pytest.fixture
 def worker(child_environment):
     """A worker process on this test's database and queue."""
@@ -151,8 +178,18 @@ def test_a_simulation_whose_effects_a_worker_process_applies():
     make_catalogue()
     ends_at = timezone.now()
     report = run(4, 1, scenario="a-b", ends_at=ends_at, drain=drained_by_the_worker)
-    assert report.responses == Feedback.objects.count() > 0
-    assert experiments.services.recompute(ledger.events()).changed == 0
+    responses, recomputed = Feedback.objects.count(), recompute_and_clear(report.experiment)
+    assert report.responses == responses > 0
+    assert recomputed.changed == 0
+
+
+def recompute_and_clear(key):
+    """Recompute, then remove the experiment: its tables are not among those that are emptied."""
+    recomputed = experiments.services.recompute(ledger.events())
+    for table in (ListenerTotal, Exposure):
+        table.objects.all().delete()
+    Experiment.objects.filter(key=key).delete()
+    return recomputed
 
 
 @pytest.mark.slow
