@@ -1,13 +1,15 @@
 """What django-allauth asks of us: one limit on tries, listeners for those who sign up, a name."""
 
+import json
 import logging
 from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.headless.adapter import DefaultHeadlessAdapter
 from django.forms import BaseForm
-from django.http import HttpRequest
+from django.http import HttpRequest, RawPostDataException
 
 from accounts import services
 from accounts.models import ApiToken, User
@@ -46,6 +48,25 @@ class AccountAdapter(DefaultAccountAdapter):
         except (OSError, SMTPException):
             logger.exception("a mail (%s) could not be sent", template_prefix)
 
+    def clean_password(self, password: str, user: User | None = None) -> str:
+        """Refuse a password that is too easy, also one that is the email of who signs up.
+
+        The headless signup names nobody; the email is taken from its body then.
+        """
+        if user is None and self.request is not None:
+            user = User(email=_email_in_body(self.request))
+        return super().clean_password(password, user)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Verify an address; where it is a new one, it takes the place of the old."""
+        if not super().confirm_email(request, email_address):
+            return False
+        if not email_address.primary:
+            email_address.set_as_primary()
+        user = email_address.user_id
+        EmailAddress.objects.filter(user=user).exclude(pk=email_address.pk).delete()
+        return True
+
     def save_user(
         self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
     ) -> User:
@@ -60,6 +81,16 @@ class AccountAdapter(DefaultAccountAdapter):
         if key := request.session.session_key:
             ApiToken.objects.filter(user_session__session_key=key).delete()
         super().logout(request)
+
+
+def _email_in_body(request: HttpRequest) -> str:
+    if request.content_type != "application/json":
+        return ""
+    try:
+        email = json.loads(request.body).get("email")
+    except (ValueError, AttributeError, RawPostDataException):
+        return ""
+    return email if isinstance(email, str) else ""
 
 
 class HeadlessAdapter(DefaultHeadlessAdapter):

@@ -36,7 +36,8 @@ class AppTokenStrategy(SessionTokenStrategy):
 
     def create_access_token(self, request: HttpRequest) -> str:
         """Return the secret of a new token for the API, tied to the session."""
-        session = UserSession.objects.filter(session_key=request.session.session_key).first()
+        UserSession.objects.create_from_request(request)  # allauth does so only after this
+        session = UserSession.objects.get(session_key=request.session.session_key)
         agent = request.headers.get("user-agent", "")[:60]
         return services.issue_token(
             user=request.user,

@@ -1,7 +1,7 @@
 """Addresses of accounts; those named ``account_...`` are where django-allauth looks for them."""
 
 from allauth.account import views as allauth
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from accounts import pages, views
 
@@ -40,8 +40,9 @@ urlpatterns = [
         allauth.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    path(
-        "account/password/reset/<slug:uidb36>/<str:key>",
+    re_path(
+        # With a dash between them: django-allauth makes the link of both at once.
+        r"^account/password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[^/]+)$",
         allauth.password_reset_from_key,
         name="account_reset_password_from_key",
     ),

@@ -82,7 +82,7 @@ _REDIS_TIMEOUTS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "musicrec.cache.RedisOrLocalCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": _REDIS_TIMEOUTS,
     }
@@ -209,7 +209,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 # With "mandatory", nobody gets in before they followed the link in the mail; then signing up
 # answers the same for an email that has an account.  It needs mail that really goes out.
 ACCOUNT_EMAIL_VERIFICATION = env.str("MUSICREC_EMAIL_VERIFICATION", default="optional")
-ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_MAX_EMAIL_ADDRESSES = 2  # the one there is, and one that is to take its place
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
