@@ -36,7 +36,9 @@ class AppTokenStrategy(SessionTokenStrategy):
 
     def create_access_token(self, request: HttpRequest) -> str:
         """Return the secret of a new token for the API, tied to the session."""
-        UserSession.objects.create_from_request(request)  # allauth does so only after this
+        # allauth lists a session only after this, and first drops those that are not saved.
+        request.session.save()
+        UserSession.objects.create_from_request(request)
         session = UserSession.objects.get(session_key=request.session.session_key)
         agent = request.headers.get("user-agent", "")[:60]
         return services.issue_token(

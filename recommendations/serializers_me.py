@@ -9,6 +9,7 @@ from rest_framework import serializers
 from accounts.models import Listener
 from accounts.serializers import PreferencesSerializer
 from recommendations.models import Feedback, Hidden, HistoryImport, Track
+from recommendations.serializers import ArtistSerializer, TrackSerializer, track_data
 
 N_EXAMPLES = 20
 """Unmatched tracks that an import shows."""
@@ -16,50 +17,19 @@ N_EXAMPLES = 20
 TIME_ZONES = zoneinfo.available_timezones()
 
 
-class ArtistNameSerializer(serializers.Serializer):
-    """An artist."""
+class HiddenArtistSerializer(ArtistSerializer):
+    """An artist who is hidden."""
 
     artist_id = serializers.IntegerField(source="pk")
     artist = serializers.CharField(source="name")
 
 
-class TrackBriefSerializer(serializers.ModelSerializer):
-    """A track, without its audio features."""
+class ListedTrackSerializer(TrackSerializer):
+    """A track as every list shows it."""
 
-    track_name = serializers.CharField(source="name")
-    artist = serializers.CharField(source="artist.name")
-    artist_id = serializers.IntegerField()
-    genres = serializers.SerializerMethodField()
-    cover_url = serializers.SerializerMethodField()
-    preview_url = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Track
-        fields = (
-            "track_id",
-            "track_name",
-            "artist",
-            "artist_id",
-            "album",
-            "genres",
-            "year",
-            "duration_ms",
-            "popularity",
-            "cover_url",
-            "preview_url",
-        )
-
-    def get_genres(self, track: Track) -> list[str]:
-        """Return the names of the genres, which were loaded before."""
-        return [genre.name for genre in track.genres.all()]
-
-    def get_cover_url(self, track: Track) -> str | None:
-        """Return the address of a picture, or null."""
-        return track.cover_url or None
-
-    def get_preview_url(self, track: Track) -> str | None:
-        """Return the address of a sample to hear, or null."""
-        return track.preview_url or None
+    def to_representation(self, instance: Track) -> dict[str, Any]:
+        """Return what lists say of a track, which was read with its artist and genres."""
+        return track_data(instance)
 
 
 class StatedSerializer(PreferencesSerializer):
@@ -143,7 +113,7 @@ class ResponseSerializer(serializers.ModelSerializer):
     """One response of a history."""
 
     undone = serializers.SerializerMethodField()
-    track = TrackBriefSerializer()
+    track = ListedTrackSerializer()
     recommendation_id = serializers.UUIDField(allow_null=True)
     strategy = serializers.SerializerMethodField()
 
@@ -182,8 +152,8 @@ class HistoryQuerySerializer(serializers.Serializer):
 class HiddenSerializer(serializers.ModelSerializer):
     """A hidden track or artist."""
 
-    track = TrackBriefSerializer(allow_null=True)
-    artist = ArtistNameSerializer(allow_null=True)
+    track = ListedTrackSerializer(allow_null=True)
+    artist = HiddenArtistSerializer(allow_null=True)
 
     class Meta:
         model = Hidden
@@ -267,17 +237,14 @@ class ArtistPlaysSerializer(serializers.Serializer):
     plays = serializers.IntegerField()
 
 
-class TrackPlaysSerializer(TrackBriefSerializer):
+class TrackPlaysSerializer(TrackSerializer):
     """A track, and how often it was heard."""
 
     plays = serializers.IntegerField()
 
-    class Meta(TrackBriefSerializer.Meta):
-        fields = (*TrackBriefSerializer.Meta.fields, "plays")
-
     def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
         """Return the track with the count beside its own fields."""
-        return {**TrackBriefSerializer(instance["track"]).data, "plays": instance["plays"]}
+        return {**track_data(instance["track"]), "plays": instance["plays"]}
 
 
 class MomentSerializer(serializers.Serializer):
@@ -310,9 +277,9 @@ class ChangeSerializer(serializers.Serializer):
 
     at = serializers.DateTimeField()
     kind = serializers.CharField()
-    track = TrackBriefSerializer()
-    entered = TrackBriefSerializer(many=True)
-    left = TrackBriefSerializer(many=True)
+    track = ListedTrackSerializer()
+    entered = ListedTrackSerializer(many=True)
+    left = ListedTrackSerializer(many=True)
 
 
 class StatisticsSerializer(serializers.Serializer):
@@ -342,8 +309,8 @@ class LibraryQuerySerializer(serializers.Serializer):
 class LibraryRowSerializer(serializers.Serializer):
     """A track of the library, and how it came there."""
 
-    track = TrackBriefSerializer(allow_null=True)
-    artist = ArtistNameSerializer(allow_null=True, required=False)
+    track = ListedTrackSerializer(allow_null=True)
+    artist = HiddenArtistSerializer(allow_null=True, required=False)
     state = serializers.CharField()
     rating = serializers.IntegerField(allow_null=True)
     at = serializers.DateTimeField()

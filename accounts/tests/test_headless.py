@@ -408,34 +408,6 @@ def staff(listener, settings):
 HTML = {"accept": "text/html"}
 
 
-def test_the_operator_sets_up_a_second_factor_at_the_first_login_and_is_in(
-    staff, django_capture_on_commit_callbacks
-):
-    page = Client(headers=HTML)
-    page.post("/account/login", {"login": EMAIL, "password": PASSWORD})
-    led = page.get("/admin/")
-    assert led.headers["Location"].startswith("/account/second-factor/totp/activate/")
-    asked = page.get(led.headers["Location"])  # who they are comes first
-    confirm = asked.headers["Location"]
-    assert confirm.startswith("/account/confirm")
-    form = page.post(confirm, {"password": PASSWORD, "next": led.headers["Location"]}, follow=True)
-    html = form.content.decode()
-    assert "data:image/svg+xml" in html
-    secret = re.search(r'id="authenticator_secret"[^>]*value="(\w+)"', html)[1]
-    with django_capture_on_commit_callbacks(execute=True):
-        done = page.post("/account/second-factor/totp/activate/", {"code": code_of(secret)})
-    assert done.headers["Location"] == "/account/second-factor/recovery-codes/"
-    assert page.get("/account/second-factor/recovery-codes/").status_code == 200
-    assert page.get("/admin/").status_code == 200
-    assert page.get("/analytics/ab-testing").status_code == 200
-    again = Client(headers=HTML)
-    answer = again.post("/account/login?next=/admin/", {"login": EMAIL, "password": PASSWORD})
-    assert answer.headers["Location"].startswith("/account/second-factor/authenticate")
-    assert again.get("/admin/").status_code == 302
-    answer = again.post("/account/second-factor/authenticate/", {"code": another_code(secret)})
-    assert again.get("/admin/").status_code == 200
-
-
 def test_staff_who_showed_no_second_factor_in_this_session_are_asked_for_it(staff):
     totp.TOTP.activate(staff.user, "JBSWY3DPEHPK3PXP")
     page = Client(headers=HTML)

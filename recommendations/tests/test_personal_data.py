@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -17,6 +18,7 @@ from rest_framework.test import APIClient
 from accounts import services as accounts
 from accounts.models import ApiToken, Listener, User
 from bandits.models import Decision
+from bandits.tests.factories import make_decision
 from experiments.models import Exposure
 from recommendations.models import Feedback, HistoryImport, Recommendation, TrackHeat
 from recommendations.services import personal_data, undo
@@ -84,6 +86,7 @@ def mia(tracks):
     api.post("/me/hidden", {"track_id": first})
     undo.retract(make_feedback(listener=listener, track=tracks[5]), at=timezone.now())
     make_play_count(listener=listener, track=tracks[6])
+    make_decision(np.random.default_rng(0), listener=listener)
     HistoryImport.objects.create(listener=listener, file_name="mine.zip", content=b"x")
     drain_outbox(at=timezone.now())
     return listener, api, browser
