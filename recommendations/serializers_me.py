@@ -17,14 +17,14 @@ N_EXAMPLES = 20
 TIME_ZONES = zoneinfo.available_timezones()
 
 
-class HiddenArtistSerializer(ArtistSerializer):
+class ArtistNameSerializer(ArtistSerializer):
     """An artist who is hidden."""
 
     artist_id = serializers.IntegerField(source="pk")
     artist = serializers.CharField(source="name")
 
 
-class ListedTrackSerializer(TrackSerializer):
+class TrackBriefSerializer(TrackSerializer):
     """A track as every list shows it."""
 
     def to_representation(self, instance: Track) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class ResponseSerializer(serializers.ModelSerializer):
     """One response of a history."""
 
     undone = serializers.SerializerMethodField()
-    track = ListedTrackSerializer()
+    track = TrackBriefSerializer()
     recommendation_id = serializers.UUIDField(allow_null=True)
     strategy = serializers.SerializerMethodField()
 
@@ -152,8 +152,8 @@ class HistoryQuerySerializer(serializers.Serializer):
 class HiddenSerializer(serializers.ModelSerializer):
     """A hidden track or artist."""
 
-    track = ListedTrackSerializer(allow_null=True)
-    artist = HiddenArtistSerializer(allow_null=True)
+    track = TrackBriefSerializer(allow_null=True)
+    artist = ArtistNameSerializer(allow_null=True)
 
     class Meta:
         model = Hidden
@@ -277,9 +277,9 @@ class ChangeSerializer(serializers.Serializer):
 
     at = serializers.DateTimeField()
     kind = serializers.CharField()
-    track = ListedTrackSerializer()
-    entered = ListedTrackSerializer(many=True)
-    left = ListedTrackSerializer(many=True)
+    track = TrackBriefSerializer()
+    entered = TrackBriefSerializer(many=True)
+    left = TrackBriefSerializer(many=True)
 
 
 class StatisticsSerializer(serializers.Serializer):
@@ -309,8 +309,8 @@ class LibraryQuerySerializer(serializers.Serializer):
 class LibraryRowSerializer(serializers.Serializer):
     """A track of the library, and how it came there."""
 
-    track = ListedTrackSerializer(allow_null=True)
-    artist = HiddenArtistSerializer(allow_null=True, required=False)
+    track = TrackBriefSerializer(allow_null=True)
+    artist = ArtistNameSerializer(allow_null=True, required=False)
     state = serializers.CharField()
     rating = serializers.IntegerField(allow_null=True)
     at = serializers.DateTimeField()
