@@ -123,7 +123,12 @@ def install_packages(environment: dict[str, str]) -> None:
 
 def npm(environment: dict[str, str], *arguments: str) -> int:
     """Run npm in frontend/; return its exit status."""
-    command = [shutil.which("npm", path=environment["PATH"]) or "npm", *arguments]
+    path = environment["PATH"]
+    node = Path(shutil.which("node", path=path) or "node")
+    # In the wheel npm is no command of its own: its bin/npm is a copy that misses what it needs.
+    cli = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    npm_itself = [str(node), str(cli)] if cli.is_file() else [shutil.which("npm", path=path) or ""]
+    command = [*npm_itself, *arguments]
     return subprocess.run(command, cwd=FRONTEND, env=environment, check=False).returncode  # noqa: S603
 
 
