@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import JSONField, OuterRef, Subquery, Sum
 from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bandits.models import Bandit, Snapshot
-from experiments import reports as experiments
+from experiments.models import Phase
 from musicrec.charts import Series, line_chart
 from recommendations.core.alarms import Alarm, alarms
 from recommendations.models import AuditEntry, OutboxEvent
@@ -50,13 +51,28 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Running:
+    """An experiment that is under way.
+
+    Attributes:
+        phase: its newest one, with the experiment.
+        listeners: exposed to it in this phase.
+        days: since the phase began.
+    """
+
+    phase: Phase
+    listeners: int
+    days: float
+
+
+@dataclass(frozen=True)
 class Overview:
     """Everything of the first page, read in a dozen queries."""
 
     at: datetime
     activity: Activity
     serving: Serving
-    experiments: list[experiments.Summary]
+    experiments: list[Running]
     standings: list[Standing]
     backlog: Backlog
     alarms: list[Alarm]
@@ -67,7 +83,7 @@ def overview(*, at: datetime) -> Overview:
     today = activity(at=at)
     serves = serving()
     backlog = OutboxEvent.objects.backlog(at=at)
-    running = [s for s in experiments.summaries(at=at) if s.experiment.is_locked]
+    running = _running(at)
     standings = _standings()
     newest = runs(limit=1)
     signs = vitals(
@@ -86,30 +102,39 @@ def overview(*, at: datetime) -> Overview:
     return Overview(at, today, serves, running, standings, backlog, alarms(signs))
 
 
-def _judged(summaries: list[experiments.Summary], verdict: str) -> list[str]:
-    return [s.experiment.key for s in summaries if s.phase and s.phase.verdict == verdict]
+def _running(at: datetime) -> list[Running]:
+    phases = (
+        Phase.objects.open()
+        .select_related("experiment")
+        .annotate(listeners=Sum("exposurecount__n", default=0))
+        .order_by("-started_at")
+    )
+    return [
+        Running(phase, phase.listeners, (at - phase.started_at).total_seconds() / 86_400)
+        for phase in phases
+    ]
+
+
+def _judged(running: list[Running], verdict: str) -> list[str]:
+    return [row.phase.experiment.key for row in running if row.phase.verdict == verdict]
 
 
 def _standings() -> list[Standing]:
-    newest = {
-        bandit: (taken_at, standing or {})
-        for bandit, taken_at, standing in Snapshot.objects.order_by("bandit", "-taken_at")
-        .distinct("bandit")
-        .values_list("bandit_id", "taken_at", "report__standing")
-    }
-    found = []
-    for bandit in Bandit.objects.select_related("pinned_arm").order_by("key"):
-        taken_at, standing = newest.get(bandit.pk, (None, {}))
-        arm = max(standing, key=standing.get, default=None)
-        found.append(
-            Standing(
-                bandit.key,
-                arm,
-                standing.get(arm),
-                bandit.pinned_arm.key if bandit.pinned_arm else None,
-                taken_at,
-            )
+    newest = Snapshot.objects.filter(bandit=OuterRef("pk")).order_by("-taken_at")
+    bandits = (
+        Bandit.objects.select_related("pinned_arm")
+        .annotate(
+            taken_at=Subquery(newest.values("taken_at")[:1]),
+            standing=Subquery(newest.values("report__standing")[:1], output_field=JSONField()),
         )
+        .order_by("key")
+    )
+    found = []
+    for bandit in bandits:
+        standing = bandit.standing or {}
+        arm = max(standing, key=standing.get, default=None)
+        pinned = bandit.pinned_arm.key if bandit.pinned_arm else None
+        found.append(Standing(bandit.key, arm, standing.get(arm), pinned, bandit.taken_at))
     return found
 
 
@@ -154,13 +179,13 @@ def _data(found: Overview) -> dict[str, Any]:
         },
         "experiments": [
             {
-                "experiment": s.experiment.key,
-                "status": s.experiment.status,
-                "listeners": s.listeners,
-                "verdict": s.phase.verdict if s.phase else "",
-                "verdict_words": s.phase.verdict_words if s.phase else "",
+                "experiment": row.phase.experiment.key,
+                "status": row.phase.experiment.status,
+                "listeners": row.listeners,
+                "verdict": row.phase.verdict,
+                "verdict_words": row.phase.verdict_words,
             }
-            for s in found.experiments
+            for row in found.experiments
         ],
         "bandits": [asdict(standing) for standing in found.standings],
         "queue": asdict(found.backlog),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Max, Sum
+from django.db.models import Max, Q, Sum
 from django.db.models.functions import TruncDate
 
 from recommendations.models import ActivitySlot, CountedDay
@@ -91,13 +91,7 @@ def activity(*, at: datetime, days: int = 28) -> Activity:
     )
     counted_at = counted.get(today)
     until = _end_of_last_slot(min(counted_at, now) if counted_at else now)
-    start_of_today = datetime.combine(today, time(), UTC)
-    to_this_time = _sums_by_day(
-        ActivitySlot.objects.filter(
-            starts_at__gte=start_of_today - timedelta(days=DAYS_BEFORE),
-            starts_at__time__lt=until.time(),
-        )
-    )
+    whole_days, to_this_time = _sums_by_day(today - timedelta(days=days - 1), until.time())
     before = [today - timedelta(days=n) for n in range(1, DAYS_BEFORE + 1)]
     days_before = sum(day in counted for day in before)
     now_sums = to_this_time.get(today, _NOTHING)
@@ -105,11 +99,6 @@ def activity(*, at: datetime, days: int = 28) -> Activity:
         name: sum(to_this_time.get(day, _NOTHING)[name] for day in before)
         for name in ActivitySlot.COUNTS
     }
-    by_day = _sums_by_day(
-        ActivitySlot.objects.filter(
-            starts_at__gte=start_of_today - timedelta(days=days - 1), starts_at__lt=start_of_today
-        )
-    )
     return Activity(
         figures=_figures(now_sums, past_sums, days_before),
         until=until,
@@ -124,7 +113,7 @@ def activity(*, at: datetime, days: int = 28) -> Activity:
             }
             for day in sorted(counted)
             if day < today
-            for sums in [by_day.get(day, _NOTHING)]
+            for sums in [whole_days.get(day, _NOTHING)]
         ],
         is_simulated=bool(now_sums["n_simulated"] or past_sums["n_simulated"]),
     )
@@ -144,16 +133,31 @@ def _end_of_last_slot(at: datetime) -> datetime:
     return at.replace(minute=at.minute // SLOT_MINUTES * SLOT_MINUTES, second=0, microsecond=0)
 
 
-def _sums_by_day(slots: Any) -> dict[date, dict[str, int]]:
+_Sums = dict[date, dict[str, int]]
+
+
+def _sums_by_day(since: date, until: time) -> tuple[_Sums, _Sums]:
+    """Return what each day adds up to: the whole of it, and from midnight to a time of day."""
+    is_before = Q(starts_at__time__lt=until)
     rows = (
-        slots.annotate(day=TruncDate("starts_at", tzinfo=UTC))
+        ActivitySlot.objects.filter(starts_at__gte=datetime.combine(since, time(), UTC))
+        .annotate(day=TruncDate("starts_at", tzinfo=UTC))
         .order_by()
         .values("day")
-        .annotate(**{f"total_{name}": Sum(name) for name in ActivitySlot.COUNTS})
+        .annotate(
+            **{f"whole_{name}": Sum(name) for name in ActivitySlot.COUNTS},
+            **{
+                f"part_{name}": Sum(name, filter=is_before, default=0)
+                for name in ActivitySlot.COUNTS
+            },
+        )
     )
-    return {
-        row["day"]: {name: row[f"total_{name}"] for name in ActivitySlot.COUNTS} for row in rows
-    }
+    whole: _Sums = {}
+    part: _Sums = {}
+    for row in rows:
+        whole[row["day"]] = {name: row[f"whole_{name}"] for name in ActivitySlot.COUNTS}
+        part[row["day"]] = {name: row[f"part_{name}"] for name in ActivitySlot.COUNTS}
+    return whole, part
 
 
 _RATIOS = {
