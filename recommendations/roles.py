@@ -81,6 +81,7 @@ _OPERATE = _union(
 )
 _ADMINISTER = _union(
     _permissions("accounts", "add change delete view", "user listener"),
+    _permissions("accounts", "add change view", "serviceaccount servicekey"),
     _permissions("accounts", "view delete", "apitoken"),
     _permissions("auth", "view change", "group"),
     _permissions("recommendations", "delete", "artist genre track"),
@@ -129,4 +130,5 @@ ABILITIES: tuple[Ability, ...] = (
     Ability("Read the audit log", "recommendations.view_auditentry"),
     Ability("Manage people", "accounts.change_user"),
     Ability("See and change roles", "auth.view_group"),
+    Ability("Make and revoke keys of services", "accounts.add_servicekey"),
 )
