@@ -48,6 +48,19 @@ def drop_cookies_with_nul(
     return middleware
 
 
+def refuse_nul_in_addresses(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer 404 to an address that holds NUL: Postgres holds no such text, so nothing is there."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info:
+            return problem_response(404, "not_found", "There is nothing at this address.")
+        return get_response(request)
+
+    return middleware
+
+
 class DatabaseAway:
     """Answers 503 with Retry-After, and not 500, while the database does not answer."""
 

@@ -128,6 +128,7 @@ MIDDLEWARE = [
     "musicrec.middleware.time_requests",
     "csp.middleware.CSPMiddleware",
     "musicrec.middleware.drop_cookies_with_nul",
+    "musicrec.middleware.refuse_nul_in_addresses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "musicrec.limits.tell_what_is_left",

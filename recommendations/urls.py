@@ -29,6 +29,7 @@ urlpatterns = [
     path("feedback", listening.FeedbackView.as_view(), name="api-feedback"),
     path("feedback/bulk", services.BulkFeedbackView.as_view(), name="api-feedback-bulk"),
     path("recommend/batch", services.BatchView.as_view(), name="api-recommend-batch"),
+    path("export/<str:what>", services.ExportView.as_view(), name="api-export"),
     path("listeners", services.ListenersView.as_view(), name="api-listeners"),
     path("listeners/<str:user_id>", services.ListenerView.as_view(), name="api-listener"),
     path("feedback/<path:event_id>", me.FeedbackDetailView.as_view(), name="api-feedback-detail"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from psycopg2.extras import Json, execute_values
@@ -13,9 +15,10 @@ from psycopg2.extras import Json, execute_values
 from accounts.models import Listener, ServiceAccount
 from recommendations.core.history import History
 from recommendations.core.preference import EXPLICIT_KINDS, preference_of
-from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
+from recommendations.models import Feedback, Recommendation, Taste, Track
 from recommendations.services import hiding, undo
 from recommendations.services import taste as tastes
+from recommendations.services.imports.reading import copy_rows, create_stage
 
 MAX_ROWS = 10_000
 
@@ -60,6 +63,24 @@ class Outcome:
     detail: str | None = None
 
 
+class _Fresh(NamedTuple):
+    """A response that is new: what its row in the table will hold."""
+
+    event_id: str
+    listener_id: int
+    track_id: int
+    kind: str
+    rating: int | None
+    completion: float | None
+    preference: float
+    recommendation_id: uuid.UUID | None
+    position: int | None
+    strategy: str
+    propensity: float | None
+    context: Mapping[str, str]
+    occurred_at: datetime
+
+
 def record_many(
     responses: Sequence[Response], *, service: ServiceAccount, at: datetime, overwrite: bool = False
 ) -> list[Outcome]:
@@ -86,37 +107,72 @@ def record_many(
         tracks = Track.objects.in_bulk({row.track_id for row in responses}, field_name="track_id")
         slates = _slates(responses, listeners)
         known = _known_events(responses, listeners)
-        fresh: list[Feedback] = []
+        fresh: list[_Fresh] = []
         for row in responses:
-            outcome, feedback = _take(row, listeners, tracks, slates, known, at)
+            outcome, new = _take(row, listeners, tracks, slates, known, at)
             outcomes.append(outcome)
-            if feedback is not None:
-                fresh.append(feedback)
+            if new is not None:
+                fresh.append(new)
         replaced = _take_back_older(fresh, at) if overwrite and fresh else set()
-        Feedback.objects.bulk_create(fresh, batch_size=2000)
-        for feedback in fresh:
-            if feedback.kind == Feedback.Kind.HIDE:
-                hiding.hide_by_response(feedback, at=at)
-        _learn(fresh, locked, tracks, replaced)
-        OutboxEvent.objects.bulk_create(
-            (
-                OutboxEvent(
-                    kind=OutboxEvent.Kind.FEEDBACK, feedback=feedback, created_at=at, due_at=at
-                )
-                for feedback in fresh
-            ),
-            batch_size=2000,
-        )
-    again = {
-        feedback.event_id for feedback in fresh if (feedback.listener_id, feedback.track_id,
-        feedback.kind) in replaced
-    }  # fmt: skip
+        if fresh:
+            _insert(fresh, at)
+            _hide(fresh, at)
+            _learn(fresh, locked, tracks, replaced, at)
+    again = {new.event_id for new in fresh if (new.listener_id, new.track_id, new.kind) in replaced}
     return [
         Outcome(o.place, "replaced", o.event_id)
         if o.status == "recorded" and o.event_id in again
         else o
         for o in outcomes
     ]
+
+
+# What a row owes is written in the statement that writes the row.
+_INSERT = """
+WITH written AS (
+    INSERT INTO recommendations_feedback
+        (event_id, listener_id, track_id, kind, rating, completion, preference,
+         recommendation_id, position, strategy, propensity, context, occurred_at, received_at)
+    SELECT event_id, listener_id, track_id, kind, rating, completion, preference,
+           recommendation_id, position, strategy, propensity, context, occurred_at, %s
+    FROM stage ORDER BY line
+    RETURNING id
+)
+INSERT INTO recommendations_outboxevent
+    (kind, feedback_id, created_at, due_at, attempts, last_error)
+SELECT 'feedback', id, %s, %s, 0, '' FROM written ORDER BY id
+"""
+_STAGE = (
+    "line integer, event_id text, listener_id bigint, track_id bigint, kind text, rating smallint, "
+    "completion float8, preference float8, recommendation_id uuid, position smallint, "
+    "strategy text, propensity float8, context jsonb, occurred_at timestamptz"
+)
+_COLUMNS = ("line", *_Fresh._fields)
+
+
+def _insert(fresh: Sequence[_Fresh], at: datetime) -> None:
+    with connection.cursor() as cursor:
+        create_stage(cursor, _STAGE)
+        rows = (
+            (line, *new._replace(context=json.dumps(new.context) if new.context else "{}"))
+            for line, new in enumerate(fresh)
+        )
+        copy_rows(cursor, "stage", _COLUMNS, rows)
+        cursor.execute(_INSERT, [at, at, at])
+
+
+def _hide(fresh: Sequence[_Fresh], at: datetime) -> None:
+    """Hide the tracks of the responses that say so."""
+    named = [new for new in fresh if new.kind == Feedback.Kind.HIDE]
+    if not named:
+        return
+    rows = Feedback.objects.filter(
+        listener__in={new.listener_id for new in named},
+        event_id__in=[new.event_id for new in named],
+        kind=Feedback.Kind.HIDE,
+    )
+    for feedback in rows.select_related("listener", "track").order_by("pk"):
+        hiding.hide_by_response(feedback, at=at)
 
 
 def _listeners(service: ServiceAccount, user_ids: set[str]) -> dict[str, Listener]:
@@ -171,9 +227,13 @@ def _known_events(
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT f.listener_id, f.event_id, f.track_id, f.kind, f.rating
+            SELECT named.listener_id, named.event_id, f.track_id, f.kind, f.rating
             FROM unnest(%s::bigint[], %s::text[]) AS named(listener_id, event_id)
-            JOIN recommendations_feedback f USING (listener_id, event_id)
+            -- By the index, row by row: a join would be planned to read the whole table.
+            CROSS JOIN LATERAL (
+                SELECT track_id, kind, rating FROM recommendations_feedback
+                WHERE listener_id = named.listener_id AND event_id = named.event_id LIMIT 1
+            ) f
             """,
             [list(owners), list(names)],
         )
@@ -187,8 +247,8 @@ def _take(
     slates: Mapping[tuple[int, uuid.UUID], Recommendation],
     known: dict[tuple[int, str], tuple[int, str, int | None]],
     at: datetime,
-) -> tuple[Outcome, Feedback | None]:
-    """Return what becomes of a row, and the feedback to write where it is new."""
+) -> tuple[Outcome, _Fresh | None]:
+    """Return what becomes of a row, and what to write where it is new."""
 
     def refused(code: str, detail: str) -> tuple[Outcome, None]:
         return Outcome(row.place, "refused", None, code, detail), None
@@ -204,33 +264,33 @@ def _take(
         if before != said:
             return refused("event_id_reused", f"{event_id!r} was used for another response.")
         return Outcome(row.place, "duplicate", event_id), None
-    feedback = Feedback(
-        event_id=event_id,
-        listener=listener,
-        track=track,
-        kind=row.kind,
-        rating=row.rating,
-        completion=row.completion,
-        preference=preference_of(row.kind, rating=row.rating, completion=row.completion),
-        context=dict(row.context),
-        occurred_at=min(row.occurred_at or at, at),
-        received_at=at,
-    )
+    slate, position = None, None
     if row.recommendation_id is not None:
         slate = slates.get((listener.pk, row.recommendation_id))
         if slate is None:
             return refused("unknown_recommendation", "The listener has no such recommendation.")
         if track.pk not in slate.tracks:
             return refused("not_on_slate", "The track is not on the recommendation.")
-        feedback.recommendation = slate
-        feedback.position = slate.tracks.index(track.pk)
-        feedback.strategy = slate.strategy
-        feedback.propensity = slate.propensity
+        position = slate.tracks.index(track.pk)
     known[listener.pk, event_id] = said
-    return Outcome(row.place, "recorded", event_id), feedback
+    return Outcome(row.place, "recorded", event_id), _Fresh(
+        event_id=event_id,
+        listener_id=listener.pk,
+        track_id=track.pk,
+        kind=row.kind,
+        rating=row.rating,
+        completion=row.completion,
+        preference=preference_of(row.kind, rating=row.rating, completion=row.completion),
+        recommendation_id=row.recommendation_id,
+        position=position,
+        strategy=slate.strategy if slate else "",
+        propensity=slate.propensity if slate else None,
+        context=row.context,
+        occurred_at=min(row.occurred_at or at, at),
+    )
 
 
-def _take_back_older(fresh: Sequence[Feedback], at: datetime) -> set[tuple[int, int, str]]:
+def _take_back_older(fresh: Sequence[_Fresh], at: datetime) -> set[tuple[int, int, str]]:
     """Take back what listeners said before of the same tracks; return of whom, what and how."""
     keys = {(row.listener_id, row.track_id, row.kind) for row in fresh}
     owners, tracks, kinds = zip(*keys, strict=True)
@@ -252,43 +312,44 @@ def _take_back_older(fresh: Sequence[Feedback], at: datetime) -> set[tuple[int, 
 
 
 def _learn(
-    fresh: Sequence[Feedback],
+    fresh: Sequence[_Fresh],
     locked: Mapping[int, Taste],
     tracks: Mapping[str, Track],
     replaced: set[tuple[int, int, str]],
+    at: datetime,
 ) -> None:
     """Bring the tastes that exist up to the new responses; others are built when first read."""
     if replaced:  # taking back has made or written these tastes since they were read
         again = Taste.objects.in_bulk({listener for listener, _, _ in replaced})
         locked = {**locked, **again}
     durations = {track.pk: track.duration_ms for track in tracks.values()}
-    by_listener: dict[int, list[Feedback]] = {}
-    for row in fresh:
-        if row.listener_id in locked:
-            by_listener.setdefault(row.listener_id, []).append(row)
+    by_listener: dict[int, list[_Fresh]] = {}
+    for new in fresh:
+        if new.listener_id in locked:
+            by_listener.setdefault(new.listener_id, []).append(new)
     for listener_id, rows in by_listener.items():
         taste = locked[listener_id]
-        history, session = History.from_bytes(taste.history), tastes.session_of(taste)
-        for row in rows:
-            moment = row.occurred_at.timestamp()
-            history = history.respond(
-                row.track_id,
-                row.preference,
-                moment,
-                rating=row.rating,
-                explicit=row.kind in EXPLICIT_KINDS,
-            )
-            minutes = tastes.minutes_heard(row.kind, row.completion, durations[row.track_id])
-            session = session.respond(row.preference, moment, minutes=minutes)
+        session = tastes.session_of(taste)
+        for new in rows:
+            minutes = tastes.minutes_heard(new.kind, new.completion, durations[new.track_id])
+            moment = new.occurred_at.timestamp()
+            session = session.respond(new.preference, moment, minutes=minutes)
             taste.n_feedback += 1
-            taste.preference_sum += row.preference
-            taste.n_plays += row.kind == Feedback.Kind.PLAY
-            taste.n_skips += row.kind == Feedback.Kind.SKIP
-            taste.last_seen_at = row.received_at
+            taste.preference_sum += new.preference
+            taste.n_plays += new.kind == Feedback.Kind.PLAY
+            taste.n_skips += new.kind == Feedback.Kind.SKIP
+        history = History.from_bytes(taste.history).replay(map(_in_history, rows))
         taste.history, taste.session = history.to_bytes(), asdict(session)
-        if any(row.kind == Feedback.Kind.HIDE for row in rows):
-            taste.hidden = tastes.hidden_of(rows[0].listener)
+        taste.last_seen_at = at
+        if any(new.kind == Feedback.Kind.HIDE for new in rows):
+            taste.hidden = tastes.hidden_of(taste.listener)
     _save([locked[listener_id] for listener_id in by_listener])
+
+
+def _in_history(new: _Fresh) -> tuple[int, float, float, int | None, bool]:
+    """Return what a history takes of a response."""
+    moment = new.occurred_at.timestamp()
+    return new.track_id, new.preference, moment, new.rating, new.kind in EXPLICIT_KINDS
 
 
 # The embedding is dropped: the listener's next request folds it again.

@@ -221,6 +221,15 @@ def test_a_body_that_is_no_list_of_rows_is_refused(radio, body):
     assert radio.post("/feedback/bulk", body).status_code == 400
 
 
+def test_ten_megabytes_in_bulk_and_no_more(radio, few):
+    long = row(kind="play", context={"mood": "happy", "note": "x" * 900})
+    assert statuses(send(radio, [long] * 3000)) == ["recorded"] * 3000  # about 3 MB
+    answer = radio.post("/feedback/bulk", [row(note="x" * 11_000_000)])
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    answer = radio.post("/recommend", {"user_id": "x" * 1_100_000})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
 # -- many lists --------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from accounts.permissions import ServicesOnly
 from accounts.service_accounts import Scope
 from musicrec.paging import MAX_LIMIT, KeysetPages
-from musicrec.parsers import BulkJSONParser
+from musicrec.parsers import BulkJSONParser, TakesBulk
 from recommendations.core.arrays import top_k
 from recommendations.core.search_text import normalize
 from recommendations.models import Artist, Genre, Track
@@ -126,7 +126,7 @@ class TrackWriter:
         return [ServicesOnly()] if self.request.method == "PUT" else [AllowAny()]  # type: ignore[attr-defined]
 
 
-class TracksView(TrackWriter, CatalogueView):
+class TracksView(TakesBulk, TrackWriter, CatalogueView):
     """The tracks."""
 
     pages = KeysetPages("standing", "id")

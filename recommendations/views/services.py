@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import Http404, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -15,7 +16,7 @@ from accounts.callers import caller
 from accounts.models import Listener
 from accounts.permissions import ServicesOnly
 from accounts.service_accounts import Scope
-from musicrec.parsers import BulkJSONLinesParser, BulkJSONParser
+from musicrec.parsers import BulkJSONLinesParser, BulkJSONParser, TakesBulk
 from recommendations.models import Taste
 from recommendations.serializers import answer_data
 from recommendations.serializers_services import (
@@ -32,6 +33,7 @@ from recommendations.serializers_services import (
 from recommendations.services import personal_data
 from recommendations.services.batch import recommend_many
 from recommendations.services.bulk_feedback import MAX_ROWS, record_many
+from recommendations.services.exports import EXPORTS, as_csv, as_json_lines
 from recommendations.services.upserts import upsert_listeners
 from recommendations.tasks import nudge_on_commit
 from recommendations.views.listening import idempotency_key
@@ -53,7 +55,7 @@ def listed(request: Request, what: str, longest: int) -> list[Any]:
     return rows
 
 
-class BulkFeedbackView(APIView):
+class BulkFeedbackView(TakesBulk, APIView):
     """Many responses at once."""
 
     permission_classes = (ServicesOnly,)
@@ -96,7 +98,7 @@ class BulkFeedbackView(APIView):
         return Response(counts | {"results": [outcome_data(outcome) for outcome in outcomes]})
 
 
-class ListenersView(APIView):
+class ListenersView(TakesBulk, APIView):
     """A service's listeners."""
 
     permission_classes = (ServicesOnly,)
@@ -179,6 +181,39 @@ class BatchView(APIView):
                 ],
                 "unknown": [name for name in names if name not in found],
             }
+        )
+
+
+class ExportView(APIView):
+    """A service's own data."""
+
+    permission_classes = (ServicesOnly,)
+    service_scope = Scope.READ
+
+    @extend_schema(
+        operation_id="export",
+        parameters=[
+            OpenApiParameter("what", str, OpenApiParameter.PATH, enum=list(EXPORTS)),
+            OpenApiParameter("as", str, enum=["jsonl", "csv"], default="jsonl"),
+        ],
+        responses={
+            (200, "application/x-ndjson"): OpenApiTypes.STR,
+            (200, "text/csv"): OpenApiTypes.STR,
+        },
+    )
+    def get(self, request: Request, what: str) -> StreamingHttpResponse:
+        """Stream tracks, the service's listeners or their feedback, as JSON Lines or as CSV."""
+        if what not in EXPORTS:
+            raise Http404("There is no such export.")
+        form = request.query_params.get("as", "jsonl")
+        if form not in ("jsonl", "csv"):
+            raise ValidationError({"as": "This is jsonl or csv."})
+        rows = EXPORTS[what](request.user.service)
+        kind = "text/csv; charset=utf-8" if form == "csv" else "application/x-ndjson"
+        return StreamingHttpResponse(
+            as_csv(rows) if form == "csv" else as_json_lines(rows),
+            content_type=kind,
+            headers={"Content-Disposition": f'attachment; filename="{what}.{form}"'},
         )
 
 
