@@ -25,7 +25,7 @@ from recommendations.services.recommend import (
     set_scene,
     soft_bans_of,
 )
-from recommendations.services.versions import looking, stage_of
+from recommendations.services.versions import NotReadable, looking, stage_of
 from recommendations.serving import state
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.state import Stage
@@ -148,6 +148,8 @@ def replay(slate: Recommendation, *, what_if: str = "") -> tuple[Replay, Ranking
 
 def _replay(slate: Recommendation, scene: Scene, taste: Taste, wishes: Wishes) -> Replay:
     strategy = slate.strategy if slate.strategy in STRATEGIES else "trending"
+    if not STRATEGIES[strategy].is_available(scene.stage):
+        raise NotReadable(f"{strategy} needs a model, and the list does not say which it had.")
     raw = STRATEGIES[strategy].scores(scene)
     again, scores = rank(scene, strategy, taste, wishes, slate.created_at, seed=slate.id.int)
     catalogue = scene.catalogue

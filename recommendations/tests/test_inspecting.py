@@ -70,3 +70,9 @@ def test_a_version_whose_files_are_gone_says_so(slate, trained, tracks, settings
     settings.MODELS_DIR = tmp_path / "elsewhere"
     with pytest.raises(NotReadable, match="cannot be read"):
         compare_versions(slate.listener, slate.model_version, second, strategy="neural_cf", at=NOW)
+
+
+def test_a_list_without_the_model_that_it_needs_says_so(slate):
+    slate.model_version = None
+    with pytest.raises(NotReadable, match="needs a model"):
+        replay(slate)
