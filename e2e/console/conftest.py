@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -31,7 +32,7 @@ class Console:
 
 
 @pytest.fixture(scope="session")
-def console(tmp_path_factory):
+def console():
     """A server on loopback, filled; the embedded servers end with it.
 
     `E2E_CONSOLE`, a JSON of `url` and `facts`, names one that runs already.
@@ -39,7 +40,8 @@ def console(tmp_path_factory):
     if running := os.environ.get("E2E_CONSOLE"):
         yield Console(**json.loads(running))
         return
-    folder = tmp_path_factory.mktemp("console")
+    # Not below pytest's own folder: a second run closes that to the user Postgres runs as.
+    folder = Path(tempfile.mkdtemp(prefix="musicrec-console-"))
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -93,6 +95,7 @@ def console(tmp_path_factory):
         finally:
             server.terminate()
             server.wait(timeout=30)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for(url, server, log, seconds=90):
