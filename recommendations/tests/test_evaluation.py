@@ -59,6 +59,15 @@ def test_candidates_are_what_the_test_item_is_ranked_against_and_ties_count_agai
     assert found["ndcg@2"] == pytest.approx((1 / np.log2(3) + 1) / 2)
 
 
+def test_a_test_track_without_candidates_is_no_cheap_hit(files, tmp_path):
+    only_a = write(tmp_path / "only_a.csv", "user_id,track_id\na,w\n")
+    split = read_split(files["train"], files["test"], candidates=only_a)
+    model = make_model(n_tracks=len(split.track_ids))
+    strategy = fixed({"x": 9, "y": 0, "z": 1, "w": 1})(split)
+    with pytest.raises(ValueError, match="user 'b' has a test track but no candidates"):
+        measure(model, split, strategy, ks=[1])
+
+
 def test_k_larger_than_the_catalogue_ranks_what_there_is(files):
     split = read_split(files["train"], files["test"])
     model = make_model(n_tracks=len(split.track_ids))

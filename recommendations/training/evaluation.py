@@ -262,10 +262,13 @@ def measure_scores(scores_of: UserScorer, split: Split, *, ks: Sequence[int]) ->
 
 def _against_candidates(scores_of: UserScorer, split: Split, ks: Sequence[int]) -> dict[str, float]:
     assert split.candidates is not None  # noqa: S101 (the caller's condition)
+    alone = [user for user in split.test if user not in split.candidates]
+    if alone:
+        raise ValueError(f"user {split.user_ids[alone[0]]!r} has a test track but no candidates")
     ranks = []
     for user, test in split.test.items():
         scores = scores_of(user)
-        others = split.candidates.get(user, np.empty(0, np.int64))
+        others = split.candidates[user]
         for target in test:
             against = scores[others[others != target]]
             ranks.append(metrics.rank_among_candidates(float(scores[target]), against))
