@@ -109,7 +109,7 @@ def test_every_switch_changes_the_numbers_it_names(client, finished):
 def test_wrong_switches_are_named(client, query):
     response = client.get(ADDRESS, query)
     assert response.status_code == 400
-    assert list(response.json()) == list(query)
+    assert list(response.json()["errors"]) == list(query)
 
 
 def test_an_unknown_experiment_is_not_found(client):
