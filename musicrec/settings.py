@@ -239,6 +239,10 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("DJANGO_BEHIND_PROXY", default=False) else None
 )
+# How many proxies of ours add to X-Forwarded-For; what a client wrote into it before counts for
+# nothing, else it could have as many addresses as it likes, and a limit with each.
+PROXIES = env.int("DJANGO_PROXIES", default=1 if SECURE_PROXY_SSL_HEADER else 0)
+ALLAUTH_TRUSTED_PROXY_COUNT = PROXIES
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 CSRF_FAILURE_VIEW = "musicrec.exceptions.csrf_failure"
 # Other origins whose scripts may call the API, with tokens and never with a session's cookie.
@@ -277,6 +281,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["musicrec.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "musicrec.schema.DescribedSchema",
+    "NUM_PROXIES": PROXIES,
     "DEFAULT_THROTTLE_CLASSES": ["musicrec.limits.PerCaller"],
     "EXCEPTION_HANDLER": "musicrec.exceptions.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
