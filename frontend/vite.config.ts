@@ -70,6 +70,6 @@ export default defineConfig(({ command }) => ({
     setupFiles: "./src/test/setup.ts",
     css: false,
     restoreMocks: true,
-    testTimeout: 15000,
+    testTimeout: 30_000,
   },
 }));

@@ -8,6 +8,7 @@ const config = defineConfig({
   cssVarsPrefix: "mr",
   preflight: { scope: undefined },
   theme: {
+    recipes: { button: { base: { textDecoration: "none" } } },
     tokens: {
       fonts: { heading: { value: "var(--font-heading)" }, body: { value: "var(--font-text)" } },
       radii: {
@@ -46,7 +47,7 @@ const config = defineConfig({
         bad: color("bad"),
         gray: {
           solid: color("text"), contrast: color("bg"), fg: color("text"), muted: color("raised"), subtle: color("raised"),
-          emphasized: color("line"), focusRing: color("accent"), border: color("line"),
+          emphasized: color("line"), focusRing: color("accent"), border: color("control-line"),
         },
       },
       radii: { l1: { value: "4px" }, l2: { value: "var(--radius-control)" }, l3: { value: "var(--radius-card)" } },
@@ -57,7 +58,8 @@ const config = defineConfig({
     },
   },
   globalCss: {
-    html: { colorPalette: "accent" },
+    // The accent is for the one action of a screen, which asks for it by name.
+    html: { colorPalette: "gray" },
   },
 });
 

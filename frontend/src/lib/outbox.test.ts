@@ -32,7 +32,7 @@ test("what the server cannot be reached for waits, and is sent in order and once
   server.use(http.post("/feedback", () => HttpResponse.error()));
   expect(await send(act("1"))).toEqual({ status: "kept" });
   expect(await send(act("2"))).toEqual({ status: "kept" });
-  expect(outbox.get()).toEqual({ waiting: 2, isAway: true });
+  await vi.waitFor(() => expect(outbox.get()).toEqual({ waiting: 2, isAway: true }));
   const taken = taking();
   await Promise.all([flush(), flush()]);
   expect(taken).toEqual(["1", "2"]);

@@ -29,7 +29,7 @@ test("the music service is kept with the account", async () => {
     }),
   );
   const { user } = await show(<SettingsPage />, { path: "/settings" });
-  await user.selectOptions(await screen.findByRole("combobox", { name: "Music service" }), "tidal");
+  await user.selectOptions(await screen.findByLabelText("Music service"), "tidal");
   await waitFor(() => expect(changes).toEqual([{ music_service: "tidal" }]));
 });
 
