@@ -27,7 +27,7 @@ const POLL_MS = 3000;
 
 /** The frame of every screen: where one can go, what happened, and whether the server is there. */
 export function Shell() {
-  const { data: me, isFetchedAfterMount } = useQuery({ ...meQuery, refetchOnMount: "always" });
+  const { data: me, dataUpdatedAt } = useQuery({ ...meQuery, refetchOnMount: "always" });
   const [isHelpOpen, setHelpOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
@@ -40,7 +40,8 @@ export function Shell() {
   useFocusOnNavigation(main, pathname);
 
   // What an earlier visit kept may be out of date: only the server says who is new.
-  const isNewcomer = isFetchedAfterMount && me && !me.onboarded && me.n_feedback === 0 && me.preferences.genres.length === 0;
+  const isFresh = dataUpdatedAt > performance.timeOrigin;
+  const isNewcomer = isFresh && me && !me.onboarded && me.n_feedback === 0 && me.preferences.genres.length === 0;
   if (isNewcomer && pathname === "/") return <Navigate to="/welcome" replace />;
 
   return (
