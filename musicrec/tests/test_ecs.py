@@ -16,7 +16,6 @@ PARAMETERS = {
     "musicrec": {
         "ImageTag": "v1",
         "Domain": "music.example",
-        "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/x",
         "AlertAddress": "operators@music.example",
     },
 }
@@ -42,14 +41,14 @@ def aws(monkeypatch):
         yield
 
 
-def deploy(name):
+def deploy(name, **parameters):
     cloudformation = boto3.client("cloudformation")
     cloudformation.create_stack(
         StackName=name,
         TemplateBody=(FOLDER / f"{name}.yml").read_text(),
         Parameters=[
             {"ParameterKey": key, "ParameterValue": value}
-            for key, value in PARAMETERS[name].items()
+            for key, value in (PARAMETERS[name] | parameters).items()
         ],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
@@ -70,7 +69,8 @@ def test_the_templates_pass_cfn_lint():
 
 @pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
 def test_the_stack_comes_up_with_every_service_and_nothing_public_in_the_bucket(aws):
-    outputs = deploy("musicrec")
+    certificate = boto3.client("acm").request_certificate(DomainName="music.example")
+    outputs = deploy("musicrec", CertificateArn=certificate["CertificateArn"])
     assert set(outputs) == set(template("musicrec")["Outputs"])
     ecs = boto3.client("ecs")
     cluster = outputs["ClusterName"]
