@@ -91,7 +91,8 @@ def test_two_processes_hold_the_same_weights_and_come_to_the_loss_of_one():
     chief, peer = train_together(2)
     assert chief["weights"] == pytest.approx(peer["weights"], rel=1e-6)
     assert chief["losses"] == pytest.approx(peer["losses"], rel=1e-6)
-    assert chief["losses"][-1] < chief["losses"][0]
+    # The perceptron joins in the last epoch, with a loss of its own: like is compared with like.
+    assert chief["losses"][-2] < chief["losses"][0]
     # Each process draws its own negatives and hidden targets: the same loss, but for that.
     spread = np.ptp(alone["losses"][-3:]) + 0.1 * abs(alone["losses"][-1])
     assert chief["losses"][-1] == pytest.approx(alone["losses"][-1], abs=spread)
