@@ -133,8 +133,8 @@ def measure_batch(client: Any) -> None:
             raise RuntimeError(answer.content[:500])
         ratios.append(single / batch)
         print(
-            f"processor time of a list: {1000 * single:.2f} ms one by one, {1000 * batch:.2f} ms in a batch of "
-            f"{len(names):,}: ratio {single / batch:.1f}",
+            f"processor time of a list: {1000 * single:.2f} ms one by one, "
+            f"{1000 * batch:.2f} ms in a batch of {len(names):,}: ratio {single / batch:.1f}",
             flush=True,
         )
     print(f"batch: {np.median(ratios):.1f} times faster (median of {len(ratios)})")
