@@ -41,7 +41,7 @@ export function Shell() {
 
   // What an earlier visit kept may be out of date: only the server says who is new.
   const isFresh = dataUpdatedAt > performance.timeOrigin;
-  const isNewcomer = isFresh && me && !me.onboarded && me.n_feedback === 0 && me.preferences.genres.length === 0;
+  const isNewcomer = isFresh && me && !me.onboarded && me.n_feedback === 0 && !me.preferences.genres?.length;
   if (isNewcomer && pathname === "/") return <Navigate to="/welcome" replace />;
 
   return (

@@ -6,7 +6,7 @@ import styles from "./settings.module.css";
 
 /** What one said one likes; the pictures of the first visit change it. */
 export function PreferencesSection({ preferences }: { preferences: Me["preferences"] }) {
-  const { genres, artists, mood, energy } = preferences;
+  const { genres = [], artists = [], mood, energy } = preferences;
   return (
     <Section title="What I like" note="What you said yourself. What you do with tracks counts more and more beside it.">
       <dl className={styles.stated}>
