@@ -76,7 +76,7 @@ def test_an_email_that_is_taken_is_said_at_its_field(listener):
 def test_logging_in_and_out(listener):
     client = Client(headers=BROWSER)
     answer = client.post("/account/login", {"login": EMAIL, "password": PASSWORD})
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/account/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/app/")
     assert client.get("/account/").status_code == 200
     assert client.get("/account/logout").status_code == 405  # a link must not log out
     client.post("/account/logout")
@@ -87,7 +87,7 @@ def test_logging_in_leads_to_no_other_site(listener):
     answer = Client().post(
         "/account/login?next=https://evil.example/", {"login": EMAIL, "password": PASSWORD}
     )
-    assert answer.headers["Location"] == "/account/"
+    assert answer.headers["Location"] == "/app/"
 
 
 def test_the_admin_logs_in_on_the_same_page(client):

@@ -5,6 +5,7 @@ without somebody having said who may call it.
 """
 
 import copy
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -59,7 +60,7 @@ OWN_OF_SERVICE = Rule(401, 403, 403, 403, ok, 404, 403)
 REPORTS = Rule(401, 403, 403, 403, ok, ok, ok)
 STAFF = Rule(pages, pages, pages, pages, pages, pages, ok)
 STAFF_OBJECT = Rule(
-    pages, pages, pages, pages, pages, pages, lambda status: status in (200, 302, 404)
+    pages, pages, pages, pages, pages, pages, lambda status: status in (200, 302, 400, 404)
 )
 PROBE = Rule(*[lambda status: status in (200, 404, 503)] * 7)
 LOGGED_IN_PAGE = Rule(302, ok, ok, 302, 302, 302, ok)
@@ -155,7 +156,7 @@ ROUTES = sorted(set(routes()))
 
 
 def rule_of(route):
-    path = route.split(" ", 1)[1]
+    path = route.split(" ", 1)[1].removeprefix("^")
     if route in TABLE:
         return TABLE[route]
     if path.startswith(STAFF_PREFIXES):
@@ -234,7 +235,8 @@ BODIES = {
 
 
 def address(route, objects):
-    path = route.split(" ", 1)[1]
+    # A pattern of django-allauth is a regular expression.
+    path = re.sub(r"\(\?P<\w+>[^)]*\)", "x", route.split(" ", 1)[1]).strip("^$")
     for part in [part for part in path.split("/") if "<" in part]:
         name = part[part.index(":") + 1 : part.index(">")]
         value = objects["token"] if path.startswith("me/tokens") else objects.get(name, "x")

@@ -43,12 +43,15 @@ class HistoryEvidence:
     link_values: Floats
 
     def nearest(self, track_row: int, *, limit: int) -> list[Evidence]:
-        """Return the history tracks that raised a track's score most, most first."""
+        """Return the history tracks that raised a track's score most, most first.
+
+        The track itself is not among them: that somebody plays it is no reason to play it.
+        """
         total: Floats = self.influences @ self.factors[track_row].astype(np.float32)
         here = np.flatnonzero(self.link_columns == track_row)
         total[self.link_owners[here]] += self.link_values[here]  # a history track links to it once
         return [
             Evidence(int(self.track_rows[i]), float(total[i]))
-            for i in top_k(total, limit)
-            if total[i] > 0
-        ]
+            for i in top_k(total, limit + 1)
+            if total[i] > 0 and self.track_rows[i] != track_row
+        ][:limit]

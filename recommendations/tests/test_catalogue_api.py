@@ -79,7 +79,8 @@ def test_filters_narrow_together(client, few):
 def test_a_renamed_artist_is_found_by_the_new_name_alone(admin_client, client, few):
     artist = few[0].artist
     answer = admin_client.post(
-        f"/admin/recommendations/artist/{artist.pk}/change/", {"name": "Guðmundsdóttir"}
+        f"/admin/recommendations/artist/{artist.pk}/change/",
+        {"name": "Guðmundsdóttir", "is_active": "on"},
     )
     assert answer.status_code == 302
     assert ids(get(client, "/tracks", q="gudmunds")) == ["hyper", "army"]

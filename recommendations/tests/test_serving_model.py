@@ -75,6 +75,16 @@ def test_the_evidence_is_of_the_history_and_the_strongest_first():
     assert model.evidence(model.listener(*NOBODY)).nearest(40, limit=2) == []
 
 
+def test_a_track_is_no_evidence_for_itself():
+    model = make_model(n_tracks=60)
+    history = np.array([1, 5, 9, 20, 33])
+    evidence = model.evidence(model.listener(history, np.ones(5, np.float32)))
+    for track in history.tolist():
+        nearest = [e.track_row for e in evidence.nearest(track, limit=2)]
+        assert track not in nearest
+        assert len(nearest) <= 2
+
+
 def test_taking_the_strongest_evidence_away_lowers_the_factorization_score():
     model = make_model(n_tracks=60)
     history, liking = np.array([1, 5, 9, 20, 33]), np.ones(5, np.float32)

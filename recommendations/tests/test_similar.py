@@ -26,7 +26,7 @@ def test_without_a_model_content_decides(api, tracks):
 def test_a_bad_number_is_named(api, tracks, n):
     answer = similar(api, tracks[0], n)
     assert answer.status_code == 400
-    assert "limit" in answer.json()
+    assert "limit" in answer.json()["errors"]
 
 
 def test_an_unknown_track_is_not_found(api, tracks):
