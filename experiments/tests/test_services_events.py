@@ -6,16 +6,13 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from accounts.models import Listener
 from experiments import services
 from experiments.core.measures import contribution
 from experiments.models import (
     AppliedEvent,
-    Experiment,
     Exposure,
     ListenerDay,
     ListenerTotal,
-    Variant,
 )
 from experiments.tests.factories import (
     NOW,
@@ -132,33 +129,22 @@ def test_the_same_events_twice_and_in_any_order_give_the_same_sums():
 
 
 @pytest.fixture
-def committed_listeners(django_db_setup, django_db_blocker):
-    """Exposed listeners whom other connections see too, removed afterwards.
-
-    A transactional test would flush the database, and with it what migrations wrote.
-    """
-    with django_db_blocker.unblock():
-        experiment = make_draft()
-        phase = services.start(experiment, at=NOW)
-        variants = list(experiment.variants.all())
-        listeners = [make_listener() for _ in range(8)]
-        for number, listener in enumerate(listeners):
-            Exposure.objects.create(
-                phase=phase,
-                listener=listener,
-                variant=variants[number % 2],
-                exposed_at=NOW,
-                segment="returning/unknown",
-                fallback=False,
-            )
-        yield listeners
-        Exposure.objects.all().delete()
-        Listener.objects.filter(pk__in=[listener.pk for listener in listeners]).delete()
-        AppliedEvent.objects.all().delete()
-        experiment.delete()
-        Experiment.history.filter(key=experiment.key).delete()
-        Variant.history.filter(experiment_id=experiment.pk).delete()
-        connection.close()
+def committed_listeners(committed):
+    """Exposed listeners whom other connections see too."""
+    experiment = make_draft()
+    phase = services.start(experiment, at=NOW)
+    variants = list(experiment.variants.all())
+    listeners = [make_listener() for _ in range(8)]
+    for number, listener in enumerate(listeners):
+        Exposure.objects.create(
+            phase=phase,
+            listener=listener,
+            variant=variants[number % 2],
+            exposed_at=NOW,
+            segment="returning/unknown",
+            fallback=False,
+        )
+    return listeners
 
 
 def test_two_workers_with_the_same_events_out_of_order_count_each_once(committed_listeners):
