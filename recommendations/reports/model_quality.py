@@ -48,6 +48,7 @@ class Quality:
 def of(version: ModelVersion) -> Quality:
     """Return what was measured of a version."""
     metrics, comparison = version.metrics, version.comparison
+    curve = metrics.get("reliability") or {"stated": (), "observed": (), "counts": ()}
     of_preference = metrics.get("mae")  # of (rating - 1) / 4
     return Quality(
         mae=None if of_preference is None else STARS_PER_PREFERENCE * of_preference,
@@ -55,8 +56,8 @@ def of(version: ModelVersion) -> Quality:
         champion_ndcg=comparison.get("champion"),
         calibration_error=metrics.get("expected_calibration_error"),
         calibration=tuple(
-            CalibrationPoint(float(p["predicted"]), float(p["observed"]), int(p["n"]))
-            for p in metrics.get("calibration_curve", ())
+            CalibrationPoint(*point)
+            for point in zip(curve["stated"], curve["observed"], curve["counts"], strict=True)
         ),
     )
 

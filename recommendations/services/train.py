@@ -169,7 +169,7 @@ def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> Mode
             n_listeners=len(snapshot.listener_pks),
             n_tracks=len(snapshot.track_pks),
             seconds=time.monotonic() - began,
-            metrics=fitted.metrics,
+            metrics={**fitted.metrics, "reliability": fitted.model.metadata["reliability"]},
             comparison=comparison,
             verdict=verdict_on(comparison),
         )
