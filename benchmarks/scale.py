@@ -126,7 +126,8 @@ from django.utils import timezone
 from django.db import connection
 from accounts.models import Listener
 from recommendations.serving import state
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 if int(sys.argv[1]):
     with connection.cursor() as cursor:
         cursor.execute(sys.argv[2], [int(sys.argv[1])])

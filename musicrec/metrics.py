@@ -7,10 +7,6 @@ in ``PROMETHEUS_MULTIPROC_DIR``, which gunicorn's configuration makes and wipes.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
-from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Histogram(
@@ -34,26 +30,3 @@ RESPONSES = Counter("musicrec_responses_total", "Responses taken, by kind.", ["k
 MODEL_FAILURES = Counter(
     "musicrec_model_load_failures_total", "Times a model that should serve could not be loaded."
 )
-
-
-def measure_requests(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Observe every request by the name of its view: addresses hold ids, and would not end."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        began = time.perf_counter()
-        with IN_PROGRESS.track_inprogress():
-            response = get_response(request)
-        match = request.resolver_match
-        view = (match.view_name or match.route or "unnamed") if match else "none"
-        method = request.method if request.method in _METHODS else "other"
-        REQUESTS.labels(view, method, str(response.status_code)).observe(
-            time.perf_counter() - began
-        )
-        return response
-
-    return middleware
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

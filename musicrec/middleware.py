@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import resolve
 from django.utils import timezone
 
+from musicrec import metrics
 from musicrec.exceptions import problem_response
 from recommendations.services.request_times import request_times
 
@@ -92,20 +93,24 @@ class DatabaseAway:
         )
 
 
-def time_requests(
+def measure_requests(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Count how long each request took, by route and by the strategy of the list it got."""
+    """Measure every request: for Prometheus by view, for the system page by route and strategy."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request_times.keep_flushing()
         began = time.perf_counter()
-        response = get_response(request)
+        with metrics.IN_PROGRESS.track_inprogress():
+            response = get_response(request)
+        seconds = time.perf_counter() - began
+        method = request.method if request.method in _METHODS else "other"
+        metrics.REQUESTS.labels(_view(request), method, str(response.status_code)).observe(seconds)
         answer = getattr(response, "data", None)
         strategy = answer.get("strategy") if isinstance(answer, dict) else None
         request_times.add(
-            _endpoint(request),
-            duration_ms=1000 * (time.perf_counter() - began),
+            f"{method} {_route(request, response)}",
+            duration_ms=1000 * seconds,
             status=response.status_code,
             at=timezone.now(),
             strategy=strategy if isinstance(strategy, str) else "",
@@ -119,10 +124,16 @@ def time_requests(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def _endpoint(request: HttpRequest) -> str:
-    """Return method and route; never what a caller wrote, of which there is no end."""
-    method = request.method if request.method in _METHODS else "OTHER"
+# Names and routes, never what a caller wrote: of that there is no end.
+
+
+def _view(request: HttpRequest) -> str:
+    match = request.resolver_match
+    return (match.view_name or match.route or "unnamed") if match else "none"
+
+
+def _route(request: HttpRequest, response: HttpResponse) -> str:
     match = request.resolver_match
     if match is None:
-        return f"{method} (no such address)"
-    return f"{method} {'admin/' if 'admin' in match.namespaces else match.route or '/'}"
+        return "(no such address)" if response.status_code >= 400 else "(a file)"
+    return "admin/" if "admin" in match.namespaces else match.route or "/"

@@ -120,12 +120,11 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "musicrec.middleware.answer_probes",
-    "musicrec.metrics.measure_requests",
+    "musicrec.middleware.measure_requests",
     "django_structlog.middlewares.RequestMiddleware",
     "musicrec.middleware.DatabaseAway",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "musicrec.middleware.time_requests",
     "csp.middleware.CSPMiddleware",
     "musicrec.middleware.drop_cookies_with_nul",
     "musicrec.middleware.refuse_nul_in_addresses",

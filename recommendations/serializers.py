@@ -10,8 +10,9 @@ from accounts.vocabulary import Activity, Device, Mood
 from musicrec.fields import NumberField
 from recommendations.models import Feedback, Track
 from recommendations.models.catalogue import AUDIO_FEATURES
-from recommendations.services.recommend import Answer, Item, Wishes
+from recommendations.services.recommend import Answer, Item
 from recommendations.services.rows import ROWS
+from recommendations.services.wishes import Wishes
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.strategies import STRATEGIES
 

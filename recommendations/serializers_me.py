@@ -372,6 +372,7 @@ class HistoryImportSerializer(serializers.ModelSerializer):
             "created_at",
             "finished_at",
         )
+        read_only_fields = fields
 
     def get_source(self, job: HistoryImport) -> str | None:
         """Return the service, or null while it is not known."""

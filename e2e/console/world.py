@@ -17,7 +17,8 @@ from recommendations.core.artefact import load  # noqa: E402
 from recommendations.models import OutboxEvent  # noqa: E402
 from recommendations.services import effects, measuring, rollups  # noqa: E402
 from recommendations.services import feedback as responses  # noqa: E402
-from recommendations.services.recommend import Wishes, recommend  # noqa: E402
+from recommendations.services.recommend import recommend  # noqa: E402
+from recommendations.services.wishes import Wishes  # noqa: E402
 from recommendations.tests.factories import (  # noqa: E402
     make_catalogue,
     make_listener,

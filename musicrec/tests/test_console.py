@@ -14,7 +14,8 @@ from recommendations.reports.definitions import DEFINITIONS
 from recommendations.roles import ABILITIES, ADMINISTRATOR, EXPERIMENTER, OPERATOR, ROLES, VIEWER
 from recommendations.services import effects, heartbeats, measuring, rollups
 from recommendations.services import feedback as responses
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.tests.conftest import *  # noqa: F403 (the small world's fixtures)
 from recommendations.tests.factories import make_listener, make_version
 

@@ -104,7 +104,8 @@ from django.utils import timezone
 from django.db.migrations.loader import MigrationLoader
 from accounts.models import Listener
 from recommendations.models import Feedback, Recommendation, Taste
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.services.effects import drain_outbox
 from recommendations.tests.factories import make_feedback, make_listener, make_track
 

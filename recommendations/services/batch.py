@@ -15,7 +15,8 @@ from recommendations.core.history import History
 from recommendations.models import OutboxEvent, Recommendation, Taste
 from recommendations.services import policy as policies
 from recommendations.services import taste as tastes
-from recommendations.services.recommend import Answer, Wishes, compose
+from recommendations.services.recommend import Answer, compose
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.serving.state import Stage
 

@@ -17,15 +17,10 @@ from recommendations.core.rule_trace import Fate, fates
 from recommendations.models import ModelVersion, Recommendation, Taste
 from recommendations.services import policy as policies
 from recommendations.services import taste as tastes
-from recommendations.services.recommend import (
-    Wishes,
-    banned_tracks,
-    predict,
-    rank,
-    set_scene,
-    soft_bans_of,
-)
+from recommendations.services.ranking import banned_tracks, rank, set_scene, soft_bans_of
+from recommendations.services.recommend import predict
 from recommendations.services.versions import NotReadable, looking, stage_of
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.state import Stage

@@ -27,7 +27,8 @@ from recommendations.models import (
     TrackShown,
 )
 from recommendations.services.feedback import record_feedback
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 
 logger = logging.getLogger(__name__)

@@ -17,16 +17,10 @@ from recommendations.core.arrays import Floats
 from recommendations.models import Recommendation, Taste
 from recommendations.services import taste as tastes
 from recommendations.services.policy import local_time
-from recommendations.services.recommend import (
-    Answer,
-    Wishes,
-    as_finite,
-    items_of,
-    rank_scores,
-    recommend,
-    set_scene,
-)
+from recommendations.services.ranking import rank_scores, set_scene
+from recommendations.services.recommend import Answer, as_finite, items_of, recommend
 from recommendations.services.similar import likeness_to
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.serving.strategies import STRATEGIES, Reason, Scene
 

@@ -24,7 +24,8 @@ from recommendations.models import Recommendation, Track
 from recommendations.services.demo import simulated_world
 from recommendations.services.effects import drain_outbox
 from recommendations.services.feedback import record_feedback
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.simulation.scenario import (
     MAX_DAYS,

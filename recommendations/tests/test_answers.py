@@ -5,7 +5,8 @@ from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 
 from recommendations.serializers import AnswerSerializer, answer_data
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.tests import factories
 
 pytestmark = pytest.mark.django_db

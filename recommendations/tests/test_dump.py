@@ -10,7 +10,8 @@ from django.utils import timezone
 from accounts.models import Listener, Preferences
 from recommendations.models import Feedback, Track
 from recommendations.services.dump import MANIFEST
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.tests.factories import (
     make_feedback,

@@ -11,7 +11,8 @@ from bandits.models import Decision
 from experiments.models import AppliedEvent, AssignmentSettings, Experiment, ListenerTotal
 from recommendations.models import Feedback, OutboxEvent, Taste, Track, TrackHeat
 from recommendations.services import effects
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.tests.factories import (
     NOW,
     make_catalogue,

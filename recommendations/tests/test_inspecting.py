@@ -5,8 +5,9 @@ import pytest
 from recommendations.models import Recommendation, Taste
 from recommendations.services import feedback as responses
 from recommendations.services.inspecting import compare_versions, replay
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
 from recommendations.services.versions import NotReadable
+from recommendations.services.wishes import Wishes
 from recommendations.tests.factories import NOW, make_listener, make_version
 from recommendations.tests.small_world import genre_of
 

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from recommendations.services import undo
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.tests.factories import (
     make_feedback,
     make_feedback_row,

@@ -1,7 +1,8 @@
 import pytest
 from django.utils import timezone
 
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.tests.factories import make_listener, make_track
 

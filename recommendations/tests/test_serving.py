@@ -20,7 +20,8 @@ from recommendations.core.artefact import MANIFEST, CorruptArtefact
 from recommendations.models import ModelVersion, ServingState, Taste
 from recommendations.services import train as training
 from recommendations.services.catalogue import touch_catalogue
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.tests.factories import (
     NOW,

@@ -5,7 +5,8 @@ import pytest
 
 from accounts.services import set_preferences
 from recommendations.services import taste as tastes
-from recommendations.services.recommend import Wishes, set_scene
+from recommendations.services.ranking import set_scene
+from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.serving.strategies import STRATEGIES, explanation
 from recommendations.tests.factories import make_feedback, make_listener

@@ -12,8 +12,9 @@ from experiments.services import recompute
 from recommendations.models import Feedback, Hidden, OutboxEvent, Taste, Track, TrackHeat
 from recommendations.services import undo
 from recommendations.services.effects import all_listener_events, drain_outbox
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
 from recommendations.services.taste import REBUILT_FIELDS, lock_taste
+from recommendations.services.wishes import Wishes
 from recommendations.tests.factories import (
     NOW,
     make_feedback,

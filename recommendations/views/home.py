@@ -18,7 +18,8 @@ from accounts.models import Listener
 from recommendations.core.cover import cover_svg
 from recommendations.models import Track
 from recommendations.reports import status_of
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 
 STATUS_SECONDS = 10
 N_EXAMPLES = 5

@@ -1,7 +1,6 @@
 /** Every call of the client, by what it is about. */
 
 import { call, contentOf, quietServer, server } from "./client";
-import type { ListenImport } from "./pending";
 import type { components, paths } from "./schema";
 import type { Activity, Device, Kind, Mood, Page } from "./types";
 
@@ -71,7 +70,7 @@ export const hidden = (query: Query<"/me/hidden">) => contentOf(server.GET("/me/
 export const tokens = () => contentOf(server.GET("/me/tokens"));
 export const addToken = (body: Schemas["NewToken"]) => contentOf(server.POST("/me/tokens", { body }));
 export const removeToken = (id: number) => contentOf(server.DELETE("/me/tokens/{id}", { params: { path: { id } } }));
-export const imports = () => call<Page<ListenImport> | ListenImport[]>("/me/imports");
+export const imports = () => contentOf(server.GET("/me/imports"));
 export const importHistory = (body: FormData) => call<{ id: number }>("/me/import", { method: "POST", body });
 
 /** The page behind a cursor: its address comes from the server. */

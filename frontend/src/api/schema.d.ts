@@ -1276,24 +1276,24 @@ export interface components {
         /** @description How far an import is, and what came of it. */
         HistoryImport: {
             readonly id: number;
-            status?: components["schemas"]["HistoryImportStatusEnum"];
+            readonly status: components["schemas"]["HistoryImportStatusEnum"];
             /** @description Return the service, or null while it is not known. */
             readonly source: string | null;
-            file_name: string;
+            readonly file_name: string;
             /** @description plays that are new and count */
-            matched?: number;
+            readonly matched: number;
             /** @description plays of no track that is here */
-            unmatched?: number;
+            readonly unmatched: number;
             /** @description plays that were counted before */
-            duplicates?: number;
+            readonly duplicates: number;
             /** @description rows that are no plays */
-            rejected?: number;
+            readonly rejected: number;
             readonly examples: components["schemas"]["Missing"][];
-            error?: string;
+            readonly error: string;
             /** Format: date-time */
-            created_at?: string;
+            readonly created_at: string;
             /** Format: date-time */
-            finished_at?: string | null;
+            readonly finished_at: string | null;
         };
         /**
          * @description * `queued` - Queued

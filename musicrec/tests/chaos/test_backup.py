@@ -19,7 +19,8 @@ import django
 django.setup()
 from datetime import datetime, UTC
 from accounts.models import Listener
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 at = datetime(2030, 1, 1, tzinfo=UTC)
 print(json.dumps([
     [(item.track_id, item.score) for item in recommend(

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from accounts.models import Listener
 from accounts.vocabulary import Mood
-from recommendations.services.recommend import Wishes, recommend
+from recommendations.services.recommend import recommend
+from recommendations.services.wishes import Wishes
 from recommendations.serving.strategies import STRATEGIES
 
 

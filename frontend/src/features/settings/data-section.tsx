@@ -2,12 +2,14 @@ import { Button, Input } from "@chakra-ui/react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import * as api from "@/api/calls";
-import type { ListenImport } from "@/api/pending";
+import type { components } from "@/api/schema";
 import { say } from "@/lib/acts";
 import { forgetAnswers } from "@/lib/store";
 import { ago, exactTime } from "@/lib/time";
 import { Section } from "./section";
 import styles from "./settings.module.css";
+
+type Import = components["schemas"]["HistoryImport"];
 
 const STATUS = { queued: "waits its turn", running: "being read", done: "done", failed: "failed" } as const;
 
@@ -32,7 +34,7 @@ function Imports() {
   const queries = useQueryClient();
   const { data } = useQuery({
     queryKey: ["imports"],
-    queryFn: async () => api.itemsOf(await api.imports()),
+    queryFn: async () => (await api.imports()).results,
     refetchInterval: ({ state }) => (state.data?.some(isOpen) ? 2000 : false),
   });
   const send = useMutation({
@@ -67,14 +69,20 @@ function Imports() {
           <li key={one.id}>
             <div>
               <strong>
-                {one.source || "A file"}: {STATUS[one.status] ?? one.status}
+                {one.source ?? one.file_name}: {STATUS[one.status]}
               </strong>
+              {one.error && <span className={styles.problem}>{one.error}</span>}
               <span className="muted number">
                 {one.matched} matched, {one.unmatched} not in this catalogue, {one.duplicates} known already, {one.rejected} unreadable ·{" "}
                 <time dateTime={one.created_at} title={exactTime(one.created_at)}>
                   {ago(one.created_at)}
                 </time>
               </span>
+              {one.examples.length > 0 && (
+                <span className="muted">
+                  Not here, most played first: {one.examples.map(({ name, plays }) => `${name} (${plays})`).join(", ")}
+                </span>
+              )}
             </div>
           </li>
         ))}
@@ -83,7 +91,7 @@ function Imports() {
   );
 }
 
-const isOpen = (one: ListenImport) => one.status === "queued" || one.status === "running";
+const isOpen = (one: Import) => one.status === "queued" || one.status === "running";
 
 function Deletion({ email }: { email: string }) {
   const [isOpened, setOpened] = useState(false);

@@ -1,9 +1,16 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { http, HttpResponse } from "msw";
+import type { components } from "@/api/schema";
 import { makeMe } from "@/test/data";
 import { show } from "@/test/render";
 import { problem, server } from "@/test/server";
 import { SettingsPage } from "./settings";
+
+const past = "2026-03-01T12:00:00Z";
+const imports: components["schemas"]["HistoryImport"][] = [
+  { id: 2, status: "failed", source: null, file_name: "notes.txt", matched: 0, unmatched: 0, duplicates: 0, rejected: 3, examples: [], error: "No history of a service that is known.", created_at: past, finished_at: past },
+  { id: 1, status: "done", source: "spotify", file_name: "mine.zip", matched: 40, unmatched: 9, duplicates: 2, rejected: 0, examples: [{ name: "Nobody – Elsewhere", plays: 7 }], error: "", created_at: past, finished_at: past },
+];
 
 beforeEach(() => {
   server.use(
@@ -16,7 +23,7 @@ beforeEach(() => {
       }),
     ),
     http.get("/me/tokens", () => HttpResponse.json([])),
-    http.get("/me/imports", () => HttpResponse.json([])),
+    http.get("/me/imports", () => HttpResponse.json({ results: imports, next: null, previous: null })),
   );
 });
 
@@ -47,6 +54,13 @@ test("another session can be ended, one's own cannot", async () => {
   expect(buttons).toHaveLength(1);
   await user.click(buttons[0] as HTMLElement);
   await waitFor(() => expect(ended).toEqual([{ sessions: [2] }]));
+});
+
+test("an import says what matched, what is not here, and why it failed", async () => {
+  await show(<SettingsPage />, { path: "/settings" });
+  expect(await screen.findByText(/40 matched, 9 not in this catalogue, 2 known already, 0 unreadable/)).toBeVisible();
+  expect(screen.getByText(/Nobody – Elsewhere \(7\)/)).toBeVisible();
+  expect(screen.getByText("No history of a service that is known.")).toBeVisible();
 });
 
 test("a new token is shown once", async () => {
