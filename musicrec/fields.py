@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.functional import cached_property
 from rest_framework import serializers
 
 
@@ -13,3 +14,19 @@ class NumberField(serializers.FloatField):
         if isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class SharedFields:
+    """A serializer whose fields are made once, and not copied for every request.
+
+    Only where no field looks at the request: what they see as their parent is a serializer of
+    nothing, which all requests share.
+    """
+
+    @cached_property
+    def fields(self) -> Any:
+        """The fields by name, bound."""
+        cls = type(self)
+        if "_shared_fields" not in cls.__dict__:
+            cls._shared_fields = super(SharedFields, cls()).fields
+        return cls._shared_fields

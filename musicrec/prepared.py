@@ -1,4 +1,4 @@
-"""Reads that every request makes, compiled to SQL once.
+"""Reads and writes that every request makes, compiled to SQL once.
 
 Django builds and compiles a queryset anew each time it is used; for a row found by its key that
 takes several times as long as Postgres takes to answer.
@@ -6,12 +6,12 @@ takes several times as long as Postgres takes to answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connections, models
+from django.db import connections, models, router
 from django.db.models.expressions import RawSQL
 from django.db.models.query import get_related_populators
 
@@ -79,3 +79,68 @@ class PreparedRow(Generic[Row]):
             return row
 
         return sql, tuple(params), read
+
+
+def insert_together(*groups: Sequence[models.Model]) -> None:
+    """Insert rows of several tables by one statement, so all of them or none; one query.
+
+    As with `bulk_create` no signals are sent; keys that the database gives are not read back.
+    A row may refer to one of another group, since such references are checked at the end.
+
+    Args:
+        groups: each the rows of one model; empty ones are passed over.
+    """
+    filled = [rows for rows in groups if rows]
+    if not filled:
+        return
+    using = router.db_for_write(type(filled[0][0]))
+    connection = connections[using]
+    statements, values = [], []
+    for rows in filled:
+        insert = _insert(type(rows[0]), using)
+        statements.append(insert.head + ", ".join([insert.row] * len(rows)))
+        for row in rows:
+            values += [
+                field.get_db_prep_save(field.pre_save(row, add=True), connection)
+                for field in insert.fields
+            ]
+    *first, last = statements
+    named = ", ".join(f"w{place} AS ({statement})" for place, statement in enumerate(first))
+    with connection.cursor() as cursor:
+        cursor.execute(f"WITH {named} {last}" if first else last, values)
+    for rows in filled:
+        for row in rows:
+            row._state.adding, row._state.db = False, using
+
+
+@dataclass(frozen=True)
+class _Insert:
+    """The parts of a model's INSERT: up to VALUES, and the placeholders of one row."""
+
+    head: str
+    row: str
+    fields: tuple[models.Field, ...]
+
+
+@cache
+def _insert(model: type[models.Model], using: str) -> _Insert:
+    connection = connections[using]
+    compiler = models.sql.InsertQuery(model).get_compiler(using)
+    fields = tuple(
+        field
+        for field in model._meta.local_concrete_fields
+        if not field.generated and not isinstance(field, models.AutoField)
+    )
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    holders = [
+        field.get_placeholder(None, compiler, connection)
+        if hasattr(field, "get_placeholder")
+        else "%s"
+        for field in fields
+    ]
+    return _Insert(
+        f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ",  # noqa: S608 (names of our tables)
+        f"({', '.join(holders)})",
+        fields,
+    )

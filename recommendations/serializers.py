@@ -7,7 +7,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.vocabulary import Activity, Device, Mood
-from musicrec.fields import NumberField
+from musicrec.fields import NumberField, SharedFields
 from recommendations.models import Feedback, Track
 from recommendations.models.catalogue import AUDIO_FEATURES
 from recommendations.services.recommend import Answer, Item
@@ -19,7 +19,7 @@ from recommendations.serving.strategies import STRATEGIES
 MAX_SKEW = timedelta(minutes=5)
 
 
-class SituationSerializer(serializers.Serializer):
+class SituationSerializer(SharedFields, serializers.Serializer):
     """For whom, and in what situation, a list is asked for."""
 
     user_id = serializers.CharField(
@@ -281,7 +281,7 @@ class FeedbackContextSerializer(serializers.Serializer):
     device_type = serializers.ChoiceField(choices=Device.choices, required=False)
 
 
-class FeedbackSerializer(serializers.Serializer):
+class FeedbackSerializer(SharedFields, serializers.Serializer):
     """A response to a track."""
 
     user_id = serializers.CharField(max_length=128, required=False)

@@ -15,7 +15,6 @@ from bandits.services.deciding import (
     choose,
     decision_of,
     record_decision,
-    record_decisions,
 )
 from bandits.services.errors import BanditRuleViolation
 from bandits.services.learning import closed_form, fold, rebuild
@@ -41,7 +40,6 @@ __all__ = [
     "rebuild",
     "rebuild_words",
     "record_decision",
-    "record_decisions",
     "reset",
     "restore",
     "set_status",

@@ -130,11 +130,6 @@ def record_decision(
     return decision
 
 
-def record_decisions(decisions: Sequence[Decision]) -> None:
-    """Write the rows that `decision_of` made, in the caller's transaction; one query."""
-    Decision.objects.bulk_create(decisions)
-
-
 def decision_of(
     choice: Choice,
     *,
@@ -142,7 +137,7 @@ def decision_of(
     at: datetime,
     served_arm: str | None = None,
 ) -> Decision:
-    """Return the row that `record_decision` would write, not saved."""
+    """Return the row that `record_decision` would write, for a caller that writes many."""
     distribution = choice.distribution
     return Decision(
         request_id=choice.request_id,

@@ -42,6 +42,11 @@ class Assignment:
     forced: bool = False
     exposed_before: bool = False
 
+    @property
+    def is_to_be_recorded(self) -> bool:
+        """Whether serving it is a first exposure."""
+        return not (self.forced or self.exposed_before)
+
 
 @dataclass(frozen=True)
 class Route:
@@ -193,7 +198,7 @@ def record_exposures(served: Sequence[Served], *, at: datetime) -> None:
             one.fallback,
         )
         for one in served
-        if not (one.assignment.forced or one.assignment.exposed_before)
+        if one.assignment.is_to_be_recorded
     ]
     if not rows:
         return

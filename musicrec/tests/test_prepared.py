@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import services
 from accounts.models import ApiToken, Listener, Preferences, User
-from musicrec.prepared import Parameter, PreparedRow
+from musicrec.prepared import Parameter, PreparedRow, insert_together
+from recommendations.models import OutboxEvent, Recommendation
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +54,46 @@ def test_a_value_is_data_and_never_sql():
 def test_a_read_without_a_value_is_refused():
     with pytest.raises(KeyError):
         LISTENER.get()
+
+
+def slate_of(listener, **given):
+    return Recommendation(
+        listener=listener,
+        propensity=0.5,
+        latency_ms=3.0,
+        **{"tracks": [], "scores": [0.5], **given},
+    )
+
+
+def test_rows_of_several_tables_are_written_by_one_statement(django_assert_num_queries):
+    listener = Listener.objects.create(external_id="ann")
+    at = timezone.now()
+    context = {"mood": "häppy", "n": [1, None]}
+    slates = [slate_of(listener, tracks=tracks, context=context) for tracks in ([3, 1], [])]
+    effects = [OutboxEvent(kind="slate", recommendation=row, created_at=at) for row in slates]
+    with django_assert_num_queries(1):
+        insert_together(slates, [], effects)
+    for row in slates:
+        written = Recommendation.objects.get(pk=row.pk)
+        assert values_of(written) == values_of(row)
+    assert set(OutboxEvent.objects.values_list("recommendation", "created_at")) == {
+        (row.pk, at) for row in slates
+    }
+    assert not slates[0]._state.adding
+
+
+def test_of_rows_written_together_all_are_there_or_none():
+    listener = Listener.objects.create(external_id="ann")
+    good = slate_of(listener)
+    with pytest.raises(IntegrityError, match="recommendation_pkey"), transaction.atomic():
+        insert_together([OutboxEvent(kind="slate", recommendation=good)], [good, good])
+    assert not Recommendation.objects.exists()
+    assert not OutboxEvent.objects.exists()
+
+
+def test_nothing_to_write_is_no_query(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        insert_together([], [])
 
 
 def test_a_token_comes_with_its_user_and_listener(django_assert_num_queries):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -84,16 +85,24 @@ class SparseRows:
         position = np.arange(lengths.sum()) + np.repeat(begin - first, lengths)
         return position, owner
 
-    def weighted_sum(self, rows: AnyRows, weights: NDArray[np.floating]) -> SparseVector:
-        """Return `weights @ matrix[rows]`, of which only the non-empty columns are held."""
-        position, owner = self.entries_of(rows)
-        if 8 * len(position) > self.n_columns:  # a dense sum is cheaper than sorting the columns
-            weighted = self.values[position] * weights[owner]
-            total = np.bincount(self.columns[position], weighted, minlength=self.n_columns)
+    def take(self, rows: AnyRows) -> SparseRows:
+        """Return some of the rows, copied, in single precision."""
+        position, _ = self.entries_of(rows)
+        starts = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(self.starts[np.asarray(rows) + 1] - self.starts[rows], out=starts[1:])
+        values = self.values[position].astype(np.float32)
+        return SparseRows(starts, self.columns[position], values, self.n_columns)
+
+    def weighted_sum(self, weights: NDArray[np.floating]) -> SparseVector:
+        """Return `weights @ matrix`, of which only the non-empty columns are held."""
+        if 8 * len(self.columns) > self.n_columns:  # cheaper than sorting the columns
+            shape = (self.n_rows, self.n_columns)
+            total = sparse.csr_array((self.values, self.columns, self.starts), shape).T @ weights
             filled = np.flatnonzero(total)
             return SparseVector(filled, total[filled].astype(np.float32), self.n_columns)
-        columns, at = np.unique(self.columns[position], return_inverse=True)
-        values = np.bincount(at, self.values[position] * weights[owner], minlength=len(columns))
+        columns, at = np.unique(self.columns, return_inverse=True)
+        summands = self.values * np.repeat(weights, np.diff(self.starts))
+        values = np.bincount(at, summands, minlength=len(columns))
         return SparseVector(columns, values.astype(np.float32), self.n_columns)
 
     def dot(self, vector: NDArray[np.floating], rows: AnyRows | None = None) -> Floats:

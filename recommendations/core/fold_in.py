@@ -107,21 +107,26 @@ class FoldIn:
             prior_mean=self.prior_mean,
         )
 
-    def influences(self, track_rows: AnyRows, preferences: NDArray[np.floating]) -> Floats:
-        """Return what each history track adds to the embedding, shape (n, dim).
+    def contributions(
+        self, track_rows: AnyRows, preferences: NDArray[np.floating], factors: Floats
+    ) -> Floats:
+        """Return what each history track adds to the embedding's dot products, shape (n, k).
 
-        The embedding is linear in the targets, so it is the sum of these (and the prior's part).
+        The embedding is linear in the targets, so it is the sum of the history's parts (and the
+        prior's).
 
         Args:
             track_rows: the history, shape (n,).
             preferences: in [0, 1], shape (n,).
+            factors: what the embedding is multiplied with, shape (k, dim).
         """
         history = self.embeddings[track_rows].astype(np.float32)
         system = self.unobserved_weight * self.gram + history.T @ history
         n = len(history) + self.unobserved_weight * len(self.embeddings)
         system.flat[:: len(system) + 1] += self.regularization * n
-        parts: Floats = np.linalg.solve(system, history.T).T * affinity(preferences)[:, None]
-        return parts.astype(np.float32)
+        # The system is symmetric, so it may be solved for the few factors, not the whole history.
+        parts: Floats = (history @ np.linalg.solve(system, factors.T)).astype(np.float32)
+        return parts * affinity(preferences)[:, None]
 
 
 def solve_embedding(

@@ -166,18 +166,27 @@ class NeuMF:
         folded = self.fold_in.embeddings[rows].astype(np.float32) @ user_vector[:dim]
         return np.stack([logits, folded, np.ones(len(rows))], axis=1).astype(np.float32)
 
-    def influences(self, track_rows: AnyRows, preferences: NDArray[np.floating]) -> Floats:
-        """Return what each history track adds to the listener's side of the factorization branch.
+    def contributions(
+        self, track_rows: AnyRows, preferences: NDArray[np.floating], rows: AnyRows
+    ) -> Floats:
+        """Return what each history track adds to the factorization branch's part of some scores.
 
-        Shape (n, dim + history_dim), fusion weights applied.  Both parts of a listener's factors
-        are sums over the history, so the dot products of these rows with a track's factors add up
-        to its score, less prior and constant.
+        Both parts of a listener's factors are sums over the history, so a column adds up to the
+        track's score, less prior and constant.
+
+        Args:
+            track_rows: the history, shape (n,).
+            preferences: in [0, 1], shape (n,).
+            rows: tracks scored, shape (k,).
+
+        Returns:
+            shape (n, k).
         """
-        folded = self.fold_in.influences(track_rows, preferences)
-        pooled = self.history_embeddings[track_rows].astype(np.float32)
-        pooled *= pooling_weights(preferences)[:, None]
-        parts: Floats = np.concatenate([folded, pooled], axis=1) * self.fusion
-        return parts
+        dim = len(self.fold_in.gram)
+        factors = self.item_factors[rows].astype(np.float32) * self.fusion
+        folded = self.fold_in.contributions(track_rows, preferences, factors[:, :dim])
+        pooled = self.history_embeddings[track_rows].astype(np.float32) @ factors[:, dim:].T
+        return (folded + pooled * pooling_weights(preferences)[:, None]).astype(np.float32)
 
     def _last_hidden(
         self, user_vector: Floats, rows: AnyRows | None

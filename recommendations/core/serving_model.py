@@ -45,6 +45,7 @@ class Listener:
         preferences: in [0, 1], shape (n,).
         user_vector: shape (user_dim,).
         profile: taste in terms of content.
+        links: item-to-item weights of the tracks responded to, a row each.
         linked: item-to-item scores, of which most tracks have none.
     """
 
@@ -52,6 +53,7 @@ class Listener:
     preferences: Floats
     user_vector: Floats
     profile: ContentProfile
+    links: SparseRows
     linked: SparseVector
 
 
@@ -133,8 +135,9 @@ class ServingModel:
         elif user_vector.shape != (self.user_dim,):
             raise ValueError(f"user_vector has shape {user_vector.shape}, not ({self.user_dim},)")
         profile = content_profile(self.content, rows, liking, stated)
-        linked = self.similarity.weighted_sum(rows, affinity(liking))
-        return Listener(rows, liking, user_vector, profile, linked)
+        links = self.similarity.take(rows)
+        linked = links.weighted_sum(affinity(liking))
+        return Listener(rows, liking, user_vector, profile, links, linked)
 
     def neural_scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
         """Return the network's logit per track (or for `rows`)."""
@@ -208,14 +211,17 @@ class ServingModel:
         """Return the `k` tracks most like one, best first, with their scores."""
         return similar_tracks(self.similarity, self.network.fold_in.embeddings, track_row, k=k)
 
-    def evidence(self, listener: Listener, *, neural: Floats | None = None) -> HistoryEvidence:
-        """Return what each track of the listener's history adds to the score of any other.
+    def evidence(
+        self, listener: Listener, rows: AnyRows, *, neural: Floats | None = None
+    ) -> HistoryEvidence:
+        """Return what each track of the listener's history adds to the scores of some tracks.
 
         That is the item-to-item weight, and the track's share of the dot product of the
         factorization branch, both in standard deviations as blended.
 
         Args:
             listener: whose history.
+            rows: the tracks scored, each once, shape (k,).
             neural: `neural_scores` of all tracks, where they are at hand already.
         """
         history, liking = listener.track_rows, listener.preferences
@@ -225,17 +231,17 @@ class ServingModel:
             else neural[self._reference]
         )
         linked = Moments.of_sparse(listener.linked)
-        position, owners = self.similarity.entries_of(history)
-        weights = affinity(liking) * np.float32(self.blend.item_to_item / linked.deviation)
-        influences = self.network.influences(history, liking)
-        return HistoryEvidence(
-            track_rows=history,
-            influences=influences * np.float32(self.blend.neural / Moments.of(sample).deviation),
-            factors=self.network.item_factors,
-            link_columns=self.similarity.columns[position],
-            link_owners=owners,
-            link_values=self.similarity.values[position] * weights[owners],
-        )
+        contributions = self.network.contributions(history, liking, rows)
+        contributions *= np.float32(self.blend.neural / Moments.of(sample).deviation)
+        place_of = np.full(self.n_tracks, -1, np.int32)
+        place_of[rows] = np.arange(len(rows))
+        places = place_of[listener.links.columns]
+        here = np.flatnonzero(places >= 0)
+        owners = np.searchsorted(listener.links.starts, here, side="right") - 1
+        pulls = affinity(liking) * np.float32(self.blend.item_to_item / linked.deviation)
+        # A history track links to another once at most, so no place is met twice.
+        contributions[owners, places[here]] += listener.links.values[here] * pulls[owners]
+        return HistoryEvidence(history, rows, contributions)
 
     def matching_genres(self, listener: Listener, track_row: int, *, limit: int = 3) -> list[str]:
         """Return the track's genres that the listener likes, most liked first."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 from psycopg2.extras import execute_values
 
 import experiments.services
 from accounts.models import Listener
-from musicrec.metrics import SLATES
 from recommendations.core.history import History
-from recommendations.models import OutboxEvent, Recommendation, Taste
+from recommendations.models import Taste
 from recommendations.services import policy as policies
 from recommendations.services import taste as tastes
+from recommendations.services.ledger import Shown, write_down
 from recommendations.services.recommend import Answer, compose
 from recommendations.services.wishes import Wishes
 from recommendations.serving import state
@@ -57,20 +57,13 @@ def recommend_many(*, listeners: Sequence[Listener], wishes: Wishes, at: datetim
         )
         for listener in listeners
     ]
-    rows = [draft.answer.recommendation for draft in drafts]
-    served = [
-        (draft.decision, listener, row.strategy)
-        for draft, listener, row in zip(drafts, listeners, rows, strict=True)
-    ]
-    with transaction.atomic():
-        Recommendation.objects.bulk_create(rows)
-        policies.record_all(served, at=at)
-        OutboxEvent.objects.bulk_create(
-            OutboxEvent(kind=OutboxEvent.Kind.SLATE, recommendation=row, created_at=at, due_at=at)
-            for row in rows
-        )
-    for row in rows:
-        SLATES.labels(row.policy, row.strategy, row.fallback).inc()
+    write_down(
+        [
+            Shown(listener, draft.answer.recommendation, draft.decision)
+            for draft, listener in zip(drafts, listeners, strict=True)
+        ],
+        at=at,
+    )
     return [draft.answer for draft in drafts]
 
 

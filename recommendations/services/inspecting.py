@@ -221,14 +221,17 @@ def _list(
     slate, scores = rank(scene, served, taste, wishes, at, seed=seed)
     expected, _ = predict(scene, slate.rows)
     elsewhere = {pk: place for place, pk in enumerate(beside or [], start=1)}
+    rows = slate.rows.tolist()
     places = [
         dataclasses.replace(
             _place(row, scene.catalogue, scores[row]),
-            expected=_finite(expected[place]),
-            reason=explanation(STRATEGIES[served].reasons(scene, row)),
+            expected=_finite(rating),
+            reason=explanation(why),
             other_place=elsewhere.get(int(scene.catalogue.pks[row])),
         )
-        for place, row in enumerate(slate.rows.tolist())
+        for row, rating, why in zip(
+            rows, expected, STRATEGIES[served].reasons(scene, rows), strict=True
+        )
     ]
     return Ranking(title, strategy, served, fallback, places)
 

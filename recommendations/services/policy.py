@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +14,7 @@ import experiments.services
 from accounts.models import Listener
 from bandits.core.context import Context
 from bandits.services import BanditRuleViolation, Choice
-from experiments.services import Assignment, Route, Served
+from experiments.services import Assignment, Route
 from recommendations.models import Taste
 from recommendations.services.taste import session_of
 from recommendations.serving.strategies import STRATEGIES, Scene
@@ -117,37 +116,6 @@ def attributes_of(taste: Taste, device: str | None) -> dict[str, object]:
     return {"device": device, "is_new": taste.n_feedback == 0}
 
 
-def record(decision: PolicyDecision, *, listener: Listener, served: str, at: datetime) -> None:
-    """Write the exposure and the bandit's decision, in the transaction of the slate."""
-    record_all([(decision, listener, served)], at=at)
-
-
-def record_all(served: Sequence[tuple[PolicyDecision, Listener, str]], *, at: datetime) -> None:
-    """Write exposures and decisions of many slates, a query each; the last item is what served."""
-    bandits.services.record_decisions(
-        [
-            bandits.services.decision_of(
-                decision.choice, listener=listener, at=at, served_arm=strategy
-            )
-            for decision, listener, strategy in served
-            if decision.choice is not None
-        ]
-    )
-    experiments.services.record_exposures(
-        [
-            Served(
-                decision.assignment,
-                listener,
-                served_policy=decision.policy if strategy == decision.strategy else strategy,
-                fallback=strategy != decision.strategy,
-            )
-            for decision, listener, strategy in served
-            if decision.assignment is not None
-        ],
-        at=at,
-    )
-
-
 def servable(strategy: str, scene: Scene) -> tuple[str, str]:
     """Return the strategy that can be served in this one's place, and why if it is another.
 
@@ -211,7 +179,7 @@ def genre_entropy(scene: Scene) -> float | None:
     if not len(rows):
         return None
     genres = scene.catalogue.content.genres
-    counts = genres.weighted_sum(rows, np.ones(len(rows), np.float32)).values
+    counts = genres.take(rows).weighted_sum(np.ones(len(rows), np.float32)).values
     counts = counts[counts > 0]
     if len(counts) < 2:
         return 0.0 if len(counts) else None

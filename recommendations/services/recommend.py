@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-from django.db import transaction
 from numpy.typing import NDArray
 
 from accounts.models import Listener
 from experiments.services import Route
-from musicrec.metrics import SLATES
 from recommendations.core.arrays import Floats
 from recommendations.core.rules import Slate
-from recommendations.models import OutboxEvent, Recommendation, Taste
+from recommendations.models import Recommendation, Taste
 from recommendations.services import policy as policies
 from recommendations.services import taste as tastes
+from recommendations.services.ledger import Shown, write_down
 from recommendations.services.policy import PolicyDecision
 from recommendations.services.ranking import rank, set_scene
 from recommendations.services.wishes import Wishes
@@ -106,14 +105,7 @@ def recommend(
         strategy=strategy,
     )
     if record:
-        row = draft.answer.recommendation
-        with transaction.atomic():
-            row.save(force_insert=True)
-            policies.record(draft.decision, listener=listener, served=row.strategy, at=at)
-            OutboxEvent.objects.create(
-                kind=OutboxEvent.Kind.SLATE, recommendation=row, created_at=at, due_at=at
-            )
-        SLATES.labels(row.policy, row.strategy, row.fallback).inc()
+        write_down([Shown(listener, draft.answer.recommendation, draft.decision)], at=at)
     return draft.answer
 
 
@@ -200,14 +192,14 @@ def items_of(
     scores: Floats,
     *,
     strategy: str,
-    reasons: Callable[[Scene, int], list[Reason]],
+    reasons: Callable[[Scene, Sequence[int]], list[list[Reason]]],
 ) -> tuple[list[Item], Floats]:
     """Return a slate's items, and the expected ratings, NaN where no model can tell."""
     catalogue = scene.catalogue
     predictions, confidences = predict(scene, slate.rows)
     items = []
-    for place, row in enumerate(slate.rows.tolist()):
-        why = reasons(scene, row)
+    rows = slate.rows.tolist()
+    for place, (row, why) in enumerate(zip(rows, reasons(scene, rows), strict=True)):
         artist = catalogue.artist_rows[row]
         items.append(
             Item(

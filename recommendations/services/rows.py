@@ -151,7 +151,7 @@ def _because(scene: Scene, row: int) -> _Draft:
         why=f"tracks most like {name} by {scene.catalogue.artist(row)}",
         strategy="similar_tracks",
         scores=scores,
-        reasons=lambda _scene, _row: [Reason("similar", said, row)],
+        reasons=lambda _scene, rows: [[Reason("similar", said, row)] for _ in rows],
     )
 
 
@@ -167,7 +167,9 @@ def _new(scene: Scene) -> _Draft:
         why=f"the newest {NEWEST_SHARE:.0%} of the catalogue, what fits you first",
         strategy="content_based",
         scores=scores.astype(np.float32),
-        reasons=lambda scene, row: [added, *STRATEGIES["content_based"].reasons(scene, row)],
+        reasons=lambda scene, rows: [
+            [added, *why] for why in STRATEGIES["content_based"].reasons(scene, rows)
+        ],
     )
 
 

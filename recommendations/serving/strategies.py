@@ -23,7 +23,6 @@ from recommendations.core.content import (
     content_scores,
     matching_genres,
 )
-from recommendations.core.evidence import HistoryEvidence
 from recommendations.core.history import History
 from recommendations.core.serving_model import EXACT_LIMIT, Listener
 from recommendations.serving.catalogue import Catalogue
@@ -92,14 +91,6 @@ class Scene:
         return loaded.model.neural_scores(listener.user_vector)
 
     @cached_property
-    def evidence(self) -> HistoryEvidence | None:
-        """What the listener's own tracks add to the model's scores, None without a model."""
-        loaded, listener = self.stage.loaded, self.listener
-        if loaded is None or listener is None:
-            return None
-        return loaded.model.evidence(listener, neural=self.neural)
-
-    @cached_property
     def content_fit(self) -> Floats:
         """How well each track's content fits, shape (n_tracks,); higher is better."""
         return content_scores(self.catalogue.content, self.profile)
@@ -158,8 +149,8 @@ class Strategy(Protocol):
     def scores(self, scene: Scene) -> Floats:
         """Return a score per track of the catalogue, higher is better; -inf for no opinion."""
 
-    def reasons(self, scene: Scene, row: int) -> list[Reason]:
-        """Return what raised this track's score, the strongest first; never nothing."""
+    def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
+        """Return what raised each track's score, the strongest first; never nothing."""
 
 
 class NeuralCF:
@@ -180,9 +171,9 @@ class NeuralCF:
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.neural_scores(listener.user_vector, rows))
 
-    def reasons(self, scene: Scene, row: int) -> list[Reason]:
-        """Name the listener's tracks that pulled the score up."""
-        return because_of_history(scene, row) or because_of_taste(scene, row)
+    def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
+        """Name the listener's tracks that pulled the scores up."""
+        return because_of_history(scene, rows)
 
 
 class ContentBased:
@@ -198,9 +189,9 @@ class ContentBased:
         """Return the content's fit; what more people know goes first among equals."""
         return scene.content_fit + KNOWN * scene.catalogue.popularity
 
-    def reasons(self, scene: Scene, row: int) -> list[Reason]:
+    def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
         """Name the genres and wishes that match."""
-        return because_of_taste(scene, row)
+        return [because_of_taste(scene, row) for row in rows]
 
 
 class HybridEnsemble:
@@ -221,9 +212,9 @@ class HybridEnsemble:
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.hybrid_scores(listener, rows))
 
-    def reasons(self, scene: Scene, row: int) -> list[Reason]:
-        """Name the listener's tracks that pulled the score up, or what of the content matches."""
-        return because_of_history(scene, row) or because_of_taste(scene, row)
+    def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
+        """Name the listener's tracks that pulled the scores up, or what of the content matches."""
+        return because_of_history(scene, rows)
 
 
 class Trending:
@@ -248,8 +239,11 @@ class Trending:
         scores: Floats = (heat + KNOWN * scene.catalogue.popularity).astype(np.float32)
         return scores
 
-    def reasons(self, scene: Scene, row: int) -> list[Reason]:
-        """Say where it stands among what is heard of late."""
+    def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
+        """Say where each stands among what is heard of late."""
+        return [self._reasons(scene, row) for row in rows]
+
+    def _reasons(self, scene: Scene, row: int) -> list[Reason]:
         heat = scene.stage.heat
         if heat[row] <= 0:
             return because_of_popularity(scene, row)
@@ -286,12 +280,12 @@ class Discovery:
         blended = (1 - 0.5 * scene.adventure) * (fit - 1) / self.share + scene.adventure * novelty
         return np.where(fit >= 1 - self.share, blended, fit - 10).astype(np.float32)
 
-    def reasons(self, scene: Scene, row: int) -> list[Reason]:
-        """Say how few know it, and what of the listener's it is close to."""
-        share = float(scene.catalogue.popularity[row])
-        known = "hardly anybody" if share < 0.005 else f"{share:.0%} of listeners"
-        why = because_of_history(scene, row) or because_of_taste(scene, row)
-        return [Reason("novelty", f"less known ({known} here)"), *why]
+    def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
+        """Say how few know each, and what of the listener's it is close to."""
+        return [
+            [_little_known(float(scene.catalogue.popularity[row])), *why]
+            for row, why in zip(rows, because_of_history(scene, rows), strict=True)
+        ]
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -300,15 +294,21 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
-def because_of_history(scene: Scene, row: int) -> list[Reason]:
-    """Name the tracks of the listener's own that raised this one's score, if any did."""
-    loaded, evidence = scene.stage.loaded, scene.evidence
-    if loaded is None or evidence is None or loaded.model_rows[row] < 0:
-        return []
-    nearest = evidence.nearest(int(loaded.model_rows[row]), limit=2)
-    named = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]
-    # Two tracks of one named artist make one reason.
-    return list({reason.text: reason for reason in reversed(named)}.values())[::-1]
+def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
+    """Name the tracks of the listener's own that raised each score; where none did, see taste."""
+    loaded, listener = scene.stage.loaded, scene.listener
+    if loaded is None or listener is None:
+        return [because_of_taste(scene, row) for row in rows]
+    model_rows = loaded.model_rows[np.asarray(rows, np.intp)]
+    known = np.flatnonzero(model_rows >= 0)
+    evidence = loaded.model.evidence(listener, model_rows[known], neural=scene.neural)
+    named: list[list[Reason]] = [[] for _ in rows]
+    for place, index in enumerate(known.tolist()):
+        nearest = evidence.nearest(place, limit=2)
+        words = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]
+        # Two tracks of one named artist make one reason.
+        named[index] = list({reason.text: reason for reason in reversed(words)}.values())[::-1]
+    return [why or because_of_taste(scene, row) for why, row in zip(named, rows, strict=True)]
 
 
 def _response_in_words(scene: Scene, row: int) -> Reason:
@@ -345,6 +345,11 @@ def because_of_popularity(scene: Scene, row: int) -> list[Reason]:
     if share < 0.005:
         return [Reason("catalogue", "from the catalogue")]
     return [Reason("popularity", f"well known: {share:.0%} of listeners here")]
+
+
+def _little_known(share: float) -> Reason:
+    known = "hardly anybody" if share < 0.005 else f"{share:.0%} of listeners"
+    return Reason("novelty", f"less known ({known} here)")
 
 
 def _fits_wishes(scene: Scene, row: int) -> bool:

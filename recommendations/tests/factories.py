@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Listener, Preferences, ServiceAccount, User
 from accounts.services import issue_service_key, issue_token
+from experiments.models import AssignmentSettings, Experiment
 from recommendations.core.artefact import save
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import (
@@ -169,3 +170,9 @@ def service_client(name=None, *, scopes=("read", "write", "recommend")):
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     client.service = service
     return client
+
+
+def serve_all_by(policy):
+    """Give every listener the lists of one policy, so that no draw decides a test."""
+    Experiment.objects.running().update(status=Experiment.Status.PAUSED)
+    AssignmentSettings.objects.update_or_create(pk=1, defaults={"default_policy": policy})

@@ -8,7 +8,13 @@ from rest_framework.test import APIClient
 
 from accounts.services import set_preferences
 from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
-from recommendations.tests.factories import make_catalogue, make_listener, make_slate, make_token
+from recommendations.tests.factories import (
+    make_catalogue,
+    make_listener,
+    make_slate,
+    make_token,
+    serve_all_by,
+)
 from recommendations.tests.small_world import genre_of
 
 pytestmark = pytest.mark.django_db
@@ -261,6 +267,7 @@ def test_a_hidden_track_is_gone_at_once_and_for_good(api, version):
 
 
 def test_five_stars_for_one_genre_bring_more_of_it(listener, api, version):
+    serve_all_by("hybrid_ensemble")
     set_preferences(listener=listener, genres=["jazz"])
     before = ask(api, n_recommendations=10, mood="calm")
     for number in range(2, 30, 3):

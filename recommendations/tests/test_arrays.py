@@ -28,7 +28,7 @@ def test_sparse_rows_agree_with_the_dense_matrix(matrix, data):
     weights = np.linspace(-1, 1, len(rows)).astype(np.float32)
     vector = np.arange(matrix.shape[1], dtype=np.float32)
     held = sparse(matrix)
-    total = held.weighted_sum(rows, weights)
+    total = held.take(rows).weighted_sum(weights)
     assert total.dense() == pytest.approx(weights @ matrix[rows], abs=1e-5)
     everything = np.arange(matrix.shape[1])
     assert total.at(everything) == pytest.approx(total.dense())

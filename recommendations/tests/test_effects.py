@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from bandits.models import Decision
-from experiments.models import AppliedEvent, AssignmentSettings, Experiment, ListenerTotal
+from experiments.models import AppliedEvent, ListenerTotal
 from recommendations.models import Feedback, OutboxEvent, Taste, Track, TrackHeat
 from recommendations.services import effects
 from recommendations.services.recommend import recommend
@@ -21,6 +21,7 @@ from recommendations.tests.factories import (
     make_listener,
     make_slate,
     make_track,
+    serve_all_by,
 )
 
 SECOND = timedelta(seconds=1)
@@ -233,10 +234,7 @@ def test_the_events_of_a_listener_who_is_gone_are_closed_and_hold_up_nobody():
 def slate(db):
     """A slate of five tracks that the bandit chose."""
     make_catalogue(12)
-    Experiment.objects.running().update(status=Experiment.Status.PAUSED)
-    AssignmentSettings.objects.update_or_create(
-        pk=1, defaults={"default_policy": "contextual_bandit"}
-    )
+    serve_all_by("contextual_bandit")
     answer = recommend(listener=make_listener(), wishes=Wishes(n=5), at=NOW)
     assert answer.recommendation.probabilities
     return answer.recommendation

@@ -69,11 +69,11 @@ def test_the_order_of_the_history_does_not_matter():
     )
 
 
-def test_influences_add_up_to_the_score_less_the_prior():
+def test_contributions_add_up_to_the_score_less_the_prior():
     fold_in = make_fold_in()
     rows, preferences = np.array([5, 9, 2]), np.array([1.0, 0.0, 0.5], np.float32)
     wanted = fold_in.embeddings[11]
-    parts = fold_in.influences(rows, preferences) @ wanted
+    parts = fold_in.contributions(rows, preferences, wanted[None, :])
     # Neutral of nothing: targets of 0 leave only the prior's part.
     no_targets = np.full(3, 1 / 3, np.float32)
     prior_part = fold_in.embedding(rows, no_targets) @ wanted

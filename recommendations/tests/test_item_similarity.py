@@ -16,7 +16,10 @@ def make_matrix(n_users, n_tracks, seed=0):
 
 def dense(weights):
     return np.stack(
-        [weights.weighted_sum(np.array([i]), np.ones(1)).dense() for i in range(weights.n_rows)]
+        [
+            weights.take(np.array([i])).weighted_sum(np.ones(1)).dense()
+            for i in range(weights.n_rows)
+        ]
     )
 
 

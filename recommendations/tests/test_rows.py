@@ -4,8 +4,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from recommendations.models import OutboxEvent, Recommendation
+from recommendations.models import OutboxEvent, Recommendation, Track
 from recommendations.services.effects import all_listener_events
+from recommendations.tests.factories import serve_all_by
 
 pytestmark = pytest.mark.django_db
 
@@ -81,12 +82,11 @@ def test_queries_do_not_grow_with_rows_or_tracks(api, version):
     assert counts[0] == counts[1]
 
 
-def test_an_activity_and_the_dial_move_the_list(api, listener, version):
+def test_an_activity_moves_the_list(api, listener, version):
+    serve_all_by("hybrid_ensemble")
     api.post("/feedback", {"track_id": "t3", "rating": 5})
 
     def energies(**wishes):
-        from recommendations.models import Track
-
         answer = api.post("/recommend", {"n_recommendations": 8, **wishes}).json()
         energy = dict(Track.objects.values_list("track_id", "energy"))
         return sum(energy[item["track_id"]] for item in answer["recommendations"])

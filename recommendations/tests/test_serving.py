@@ -15,7 +15,6 @@ from django.db import connection
 
 from accounts.services import set_preferences
 from accounts.vocabulary import Mood
-from experiments.models import AssignmentSettings, Experiment
 from recommendations.core.artefact import MANIFEST, CorruptArtefact
 from recommendations.models import ModelVersion, ServingState, Taste
 from recommendations.services import train as training
@@ -31,6 +30,7 @@ from recommendations.tests.factories import (
     make_listener,
     make_track,
     make_version,
+    serve_all_by,
 )
 from recommendations.tests.small_world import genre_of
 
@@ -167,8 +167,7 @@ def test_a_track_heard_long_ago_may_come_again(tracks, version, settings):
 
 @pytest.mark.django_db
 def test_a_policy_that_is_no_strategy_gets_a_list_all_the_same(version):
-    Experiment.objects.running().update(status=Experiment.Status.PAUSED)
-    AssignmentSettings.objects.update_or_create(pk=1, defaults={"default_policy": "no such"})
+    serve_all_by("no such")
     answer = recommend(listener=make_listener(genres=["rock"]), wishes=Wishes(), at=NOW)
     row = answer.recommendation
     assert len(answer.items) == 10
@@ -177,10 +176,7 @@ def test_a_policy_that_is_no_strategy_gets_a_list_all_the_same(version):
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc", "x" * 64])
 def test_a_time_zone_that_is_none_is_no_error(version, zone):
-    Experiment.objects.running().update(status=Experiment.Status.PAUSED)
-    AssignmentSettings.objects.update_or_create(
-        pk=1, defaults={"default_policy": "contextual_bandit"}
-    )
+    serve_all_by("contextual_bandit")
     listener = make_listener(time_zone=zone)
     assert len(recommend(listener=listener, wishes=Wishes(), at=NOW).items) == 10
 

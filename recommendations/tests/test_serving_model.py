@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from recommendations.core.content import StatedTaste
+from recommendations.core.ensemble import Moments
 from recommendations.tests.models import GENRES, make_model
 
 NOBODY = (np.empty(0, np.int64), np.empty(0, np.float32))
@@ -66,35 +67,44 @@ def test_the_evidence_is_of_the_history_and_the_strongest_first():
     model = make_model(n_tracks=60)
     history = np.array([1, 5, 9, 20, 33])
     listener = model.listener(history, np.array([1.0, 0.0, 0.75, 1.0, 1.0]))
-    evidence = model.evidence(listener).nearest(40, limit=3)
+    evidence = model.evidence(listener, np.array([3, 40])).nearest(1, limit=3)
     assert {e.track_row for e in evidence} <= set(history.tolist())
     assert all(e.contribution > 0 for e in evidence)
     assert [e.contribution for e in evidence] == sorted(
         (e.contribution for e in evidence), reverse=True
     )
-    assert model.evidence(model.listener(*NOBODY)).nearest(40, limit=2) == []
+    assert model.evidence(model.listener(*NOBODY), np.array([40])).nearest(0, limit=2) == []
 
 
 def test_a_track_is_no_evidence_for_itself():
     model = make_model(n_tracks=60)
     history = np.array([1, 5, 9, 20, 33])
-    evidence = model.evidence(model.listener(history, np.ones(5, np.float32)))
-    for track in history.tolist():
-        nearest = [e.track_row for e in evidence.nearest(track, limit=2)]
+    evidence = model.evidence(model.listener(history, np.ones(5, np.float32)), history)
+    for place, track in enumerate(history.tolist()):
+        nearest = [e.track_row for e in evidence.nearest(place, limit=2)]
         assert track not in nearest
         assert len(nearest) <= 2
 
 
-def test_taking_the_strongest_evidence_away_lowers_the_factorization_score():
+def test_contributions_add_up_to_what_the_history_adds_to_the_scores():
     model = make_model(n_tracks=60)
-    history, liking = np.array([1, 5, 9, 20, 33]), np.ones(5, np.float32)
-    factors = model.network.item_factors[40]
-    parts = model.network.influences(history, liking) @ factors
-    strongest = int(np.argmax(parts))
-    assert parts[strongest] > 0
-    left = np.delete(np.arange(5), strongest)
-    full = (model.network.influences(history, liking) @ factors).sum()
-    assert full - parts[left].sum() == pytest.approx(parts[strongest])
+    network = model.network
+    history, liking = np.array([1, 5, 9, 20, 33]), np.array([1.0, 0.0, 0.75, 1.0, 1.0], np.float32)
+    rows, dim = np.array([40, 2, 17]), len(network.fold_in.gram)
+    listener = model.listener(history, liking)
+    factors = network.item_factors[rows] * network.fusion
+    of_nothing = network.fold_in.embedding(history, np.full(5, 1 / 3, np.float32))  # no target
+    added = factors @ listener.user_vector[: factors.shape[1]] - factors[:, :dim] @ of_nothing
+    parts = network.contributions(history, liking, rows)
+    assert parts.sum(axis=0) == pytest.approx(added, abs=1e-5)
+    neural = Moments.of(model.neural_scores(listener.user_vector)).deviation
+    linked = Moments.of_sparse(listener.linked).deviation
+    evidence = model.evidence(listener, rows).contributions.sum(axis=0)
+    assert evidence == pytest.approx(
+        model.blend.neural / neural * added
+        + model.blend.item_to_item / linked * listener.linked.at(rows),
+        abs=1e-4,
+    )
 
 
 def test_matching_genres_are_those_the_listener_likes():

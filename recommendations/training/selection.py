@@ -101,7 +101,7 @@ def choose_similarity(
         config = replace(base, penalty=setting[0], penalty_per_count=setting[1])
         weights = item_weights(matrix, config)
         score = judge.ndcg(
-            lambda rows, liking: weights.weighted_sum(rows, affinity(liking)).dense()
+            lambda rows, liking: weights.take(rows).weighted_sum(affinity(liking)).dense()
         )
         report: Report = {"stage": "item_to_item", "validation": float(score[0])}
         progress({**report, "penalty": setting[0], "penalty_per_count": setting[1]})
