@@ -1,5 +1,6 @@
 """gunicorn: threads, because a request waits for Postgres more than it computes."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -42,7 +43,11 @@ def child_exit(server, worker) -> None:
 
 
 def post_worker_init(worker) -> None:
-    """Load catalogue and model before the first request, not in it."""
+    """Load catalogue and model before the first request, not in it; and let them be.
+
+    They live as long as the worker, so the collector need not walk through them again and again;
+    and a request makes thousands of objects that end with it, few of them in cycles.
+    """
     from django.db import DatabaseError, connections
 
     from recommendations.serving import state
@@ -53,3 +58,6 @@ def post_worker_init(worker) -> None:
         worker.log.warning("the database does not answer yet: %s", error)
     finally:
         connections.close_all()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
