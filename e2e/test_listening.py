@@ -6,6 +6,17 @@ from playwright.sync_api import expect
 
 from e2e.conftest import fill_in_login
 
+KEPT_HERE = """title => new Promise(done => {
+  const opened = indexedDB.open('musicrec')
+  opened.onsuccess = () => {
+    const answers = opened.result.transaction('answers').objectStore('answers').getAll()
+    answers.onsuccess = () => {
+      opened.result.close()
+      done(answers.result.some(text => text.includes(JSON.stringify(title).slice(1, -1))))
+    }
+  }
+})"""
+
 
 def live(person):
     return person.page.get_by_test_id("live")
@@ -87,8 +98,8 @@ def test_rating_given_offline_waits_is_said_and_arrives_once(person):
 def test_page_opens_offline_with_what_was_loaded(person):
     page = person.page
     page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-    page.wait_for_timeout(1500)  # answers are written to the browser's database once a second
     before = person.titles()
+    page.wait_for_function(KEPT_HERE, arg=before[0])
     page.context.set_offline(True)
     page.reload()
     expect(person.cards().first).to_be_visible()
@@ -168,7 +179,10 @@ def test_first_list_is_there_within_a_second_and_nothing_shifts(person):
     for _ in range(3):
         page.reload()
         expect(person.cards().first).to_be_visible()
-        page.wait_for_timeout(500)
+        page.wait_for_function(
+            "[...document.images].filter(i => i.loading !== 'lazy').every(i => i.complete)"
+        )
+        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         times.append(page.evaluate("firstCard"))
         assert page.evaluate("shift") < 0.02
     print(f"first list after {sorted(round(t) for t in times)} ms")
