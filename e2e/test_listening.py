@@ -12,7 +12,9 @@ KEPT_HERE = """title => new Promise(done => {
     const answers = opened.result.transaction('answers').objectStore('answers').getAll()
     answers.onsuccess = () => {
       opened.result.close()
-      done(answers.result.some(text => text.includes(JSON.stringify(title).slice(1, -1))))
+      const kept = answers.result.flatMap(text => JSON.parse(text).clientState.queries)
+      const rows = kept.filter(query => query.queryKey[0] === 'rows')
+      done(JSON.stringify(rows).includes(JSON.stringify(title)))
     }
   }
 })"""

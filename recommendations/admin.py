@@ -101,7 +101,8 @@ class TrackAdmin(CatalogueAdmin):
     list_filter = ("is_active", "genres")
     list_select_related = ("artist",)
     search_fields = ("name", "artist__name", "track_id")
-    autocomplete_fields = ("artist", "genres")
+    raw_id_fields = ("artist",)
+    filter_horizontal = ("genres",)
     actions = ("hide", "show", "enrich_from_spotify", "enrich_from_musicbrainz")
     readonly_fields = ("typed",)
 

@@ -142,7 +142,7 @@ def sign_in(console, chromium):
         page.on(
             "console",
             lambda message: (
-                faults.append(message.text)
+                faults.append(f"{page.url}: {message.text}")
                 if message.type == "error" and "403" not in message.text
                 else None
             ),

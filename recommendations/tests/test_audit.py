@@ -2,6 +2,8 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import DatabaseError, transaction
 
+from bandits.models import Arm
+from bandits.services import set_status
 from experiments.models import Experiment
 from recommendations.models import AuditEntry
 from recommendations.services import audit
@@ -57,3 +59,15 @@ def test_the_log_is_searched_by_who_what_and_why():
     assert AuditEntry.objects.matching(words="rights").get().subject == "Jóga"
     assert AuditEntry.objects.matching(act="shown again").get().subject == "Venus as a Boy"
     assert not AuditEntry.objects.matching(actor="somebody").exists()
+
+
+def test_the_first_change_of_what_a_migration_made_says_what_it_changed():
+    arm = Arm.objects.get(key="trending")
+    set_status(arm, Arm.Status.PAUSED)
+    changed = AuditEntry.objects.filter(subject="trending").latest("pk")
+    assert changed.in_particular == "status: active → paused"
+    experiment = Experiment.objects.get()
+    experiment.hypothesis = "another"
+    experiment.save()
+    changed = AuditEntry.objects.filter(subject=experiment.key).latest("pk")
+    assert set(changed.details) == {"hypothesis"}
