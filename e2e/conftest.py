@@ -207,6 +207,14 @@ def sign_in(browser: Browser, base_url: str) -> Iterator[Callable[[str], Person]
         context.close()
 
 
+def until(page: Page, script: str, argument: object = None, seconds: float = 20) -> None:
+    """Wait until a function of the page answers true; it may be one that has to be awaited."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(script, argument):
+        assert time.monotonic() < deadline, f"never true: {script}"
+        page.wait_for_timeout(100)
+
+
 def fill_in_login(page: Page, email: str) -> None:
     """Sign in on the page that asks for it."""
     page.get_by_label("Email").fill(email)

@@ -102,7 +102,6 @@ class TrackAdmin(CatalogueAdmin):
     list_select_related = ("artist",)
     search_fields = ("name", "artist__name", "track_id")
     raw_id_fields = ("artist",)
-    filter_horizontal = ("genres",)
     actions = ("hide", "show", "enrich_from_spotify", "enrich_from_musicbrainz")
     readonly_fields = ("typed",)
 

@@ -6,6 +6,7 @@ import { QueryClient } from "@tanstack/react-query";
 import { PersistQueryClientProvider } from "@tanstack/react-query-persist-client";
 import type { ReactNode } from "react";
 import { isTemporary } from "@/api/client";
+import { isWorthKeeping, serializeAnswers } from "@/lib/answers";
 import { answerStorage } from "@/lib/store";
 import { system } from "./theme";
 
@@ -28,7 +29,7 @@ export function createQueries(): QueryClient {
 }
 
 const queries = createQueries();
-const persister = createAsyncStoragePersister({ storage: answerStorage, key: "answers", throttleTime: 1000 });
+const persister = createAsyncStoragePersister({ storage: answerStorage, key: "answers", throttleTime: 1000, serialize: serializeAnswers });
 
 // Emotion's style elements carry the page's nonce; nothing else may write styles.
 const nonce = document.querySelector<HTMLElement>("meta[property='csp-nonce']")?.nonce || undefined;
@@ -45,6 +46,7 @@ export function Providers({ children }: { children: ReactNode }) {
             persister,
             maxAge: 7 * DAY,
             buster: __BUILD__,
+            dehydrateOptions: { shouldDehydrateQuery: isWorthKeeping },
           }}
         >
           {children}
