@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "var" / "e2e"
 START_SECONDS = 900  # the first time loads the demo and trains a model, on two busy cores
 PASSWORD = "a fairly long pass phrase"
+IMAGES_THERE = "() => [...document.images].every(i => i.loading === 'lazy' || i.complete)"
 
 expect.set_options(timeout=20_000)
 

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from e2e.conftest import fill_in_login, until
+from e2e.conftest import IMAGES_THERE, fill_in_login, until
 
 KEPT_HERE = """title => new Promise(done => {
   const opened = indexedDB.open('musicrec')
@@ -184,9 +184,7 @@ def test_first_list_is_there_within_a_second_and_nothing_shifts(person):
     for _ in range(3):
         page.reload()
         expect(person.cards().first).to_be_visible()
-        page.wait_for_function(
-            "[...document.images].filter(i => i.loading !== 'lazy').every(i => i.complete)"
-        )
+        until(page, IMAGES_THERE)
         page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         times.append(page.evaluate("firstCard"))
         assert page.evaluate("shift") < 0.02

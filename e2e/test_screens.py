@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from e2e.conftest import KEPT, Person
+from e2e.conftest import IMAGES_THERE, KEPT, Person, until
 
 SCREENS = {
     "for-you": "/",
@@ -49,9 +49,7 @@ def settle(listener, path):
     listener.page.goto(f"{listener.base_url}/app{path}")
     expect(listener.page.locator("main").locator("h1, h2").first).to_be_visible()
     expect(listener.page.locator('main [role="status"][aria-label^="Loading"]')).to_have_count(0)
-    listener.page.wait_for_function(
-        "[...document.images].filter(i => i.loading !== 'lazy').every(i => i.complete)"
-    )
+    until(listener.page, IMAGES_THERE)
     listener.page.evaluate("document.fonts.ready.then(() => undefined)")
 
 

@@ -33,6 +33,9 @@ class Settings:
         half_life: rounds after which a reward counts half; the logistic policy does not forget
             here.
         every: rounds between two looks at the rewards.
+
+    Raises:
+        ValueError: a setting that no policy can have.
     """
 
     policy: Kind = "linear"
@@ -41,6 +44,14 @@ class Settings:
     prior_precision: float = 2.0
     half_life: float = np.inf
     every: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse what would make no policy."""
+        for name in ("exploration", "prior_precision", "half_life", "every"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f"floor must be in [0, 1], got {self.floor}")
 
 
 @dataclass(frozen=True, eq=False)

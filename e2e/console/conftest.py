@@ -128,12 +128,13 @@ def sign_in(console, chromium):
     """Returns a page for somebody of a role; errors of a page's scripts or policy fail the test."""
     contexts, faults = [], []
 
-    def sign_in(role, *, width=1280, scheme="dark"):
+    def sign_in(role, *, width=1280, scheme="dark", bypass_csp=False):
         context = chromium.new_context(
             base_url=console.url,
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
             accept_downloads=True,
+            bypass_csp=bypass_csp,
         )
         context.set_default_timeout(30_000)
         contexts.append(context)

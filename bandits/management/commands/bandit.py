@@ -201,7 +201,10 @@ class Command(BaseCommand):
             name: getattr(bandit, name) if options[name] is None else options[name]
             for name in ("floor", "exploration", "prior_precision")
         }
-        settings = Settings(policy=bandit.policy, half_life=options["half_life"], **given)
+        try:
+            settings = Settings(policy=bandit.policy, half_life=options["half_life"], **given)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
         names = ", ".join(f"{name} {value:g}" for name, value in given.items())
         self.stdout.write(
             f"{bandit.policy}, {names}, half-life {options['half_life']:g} rounds, in the "
@@ -218,10 +221,7 @@ class Command(BaseCommand):
                     n_arms=bandit.arms.count(),
                     n_features=N_FEATURES,
                 )
-                try:
-                    trials.append(play(world, tried))
-                except ValueError as error:
-                    raise CommandError(str(error)) from None
+                trials.append(play(world, tried))
             regrets = np.array([trial.regret.sum() for trial in trials])
             best = np.mean([trial.was_best for trial in trials], axis=0)
             shares = " ".join(f"{part.mean():>5.0%}" for part in np.array_split(best, 5))

@@ -47,7 +47,7 @@ export function EraChart({ era }: { era: Statistics["era"] }) {
   return (
     <div className={styles.chart} aria-hidden="true">
       <ResponsiveContainer width="100%" height="100%">
-        <BarChart data={era.map(({ decade, n }) => ({ decade: `${decade}s`, n }))} margin={{ top: 20, right: 8, bottom: 4, left: 8 }}>
+        <BarChart accessibilityLayer={false} data={era.map(({ decade, n }) => ({ decade: `${decade}s`, n }))} margin={{ top: 20, right: 8, bottom: 4, left: 8 }}>
           <XAxis dataKey="decade" tick={TICK} stroke="var(--line)" tickLine={false} interval={0} />
           <YAxis hide domain={[0, "dataMax"]} />
           <Tooltip {...TIP} />
@@ -73,7 +73,7 @@ export function MoodChart({ points }: { points: Statistics["over_time"] }) {
   return (
     <div className={styles.chart} data-tall aria-hidden="true">
       <ResponsiveContainer width="100%" height="100%">
-        <LineChart data={data} margin={{ top: 12, right: 92, bottom: 4, left: 0 }}>
+        <LineChart accessibilityLayer={false} data={data} margin={{ top: 12, right: 92, bottom: 4, left: 0 }}>
           <CartesianGrid stroke="var(--line)" vertical={false} />
           <XAxis dataKey="at" tick={TICK} stroke="var(--line)" tickLine={false} minTickGap={28} />
           <YAxis domain={[0, 100]} tick={TICK} stroke="var(--line)" tickLine={false} width={44} unit=" %" />
