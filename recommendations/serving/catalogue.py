@@ -68,7 +68,8 @@ class Catalogue:
         artist_pks: primary keys of the artists, by their rows, rising.
         facts: what else a client is told of each track.
         popularity: share of known listeners who played it; 0 to 1, shape (n_tracks,); where
-            nobody played anything, the catalogue's own figure / 100.
+            no counts of plays came with the listeners, the catalogue's own figure / 100.
+        is_popularity_counted: whether it is the share of listeners.
         content: genres and audio features.
     """
 
@@ -81,6 +82,7 @@ class Catalogue:
     artist_pks: NDArray[np.int64]
     facts: list[TrackFacts]
     popularity: NDArray[np.float32]
+    is_popularity_counted: bool
     content: ContentFeatures
 
     def __len__(self) -> int:
@@ -232,6 +234,7 @@ def read_catalogue(version: int) -> Catalogue:
     pks = np.array([track[0] for track in tracks], np.int64)
     artists = np.array([track[3] for track in tracks], np.int64)
     artist_pks, first, artist_rows = np.unique(artists, return_index=True, return_inverse=True)
+    popularity, is_counted = _popularity(pks, [track[8] for track in tracks])
     audio = np.array([track[11:] for track in tracks], float).reshape(-1, len(AUDIO_FEATURES))
     return Catalogue(
         version=version,
@@ -242,7 +245,8 @@ def read_catalogue(version: int) -> Catalogue:
         artist_names=[tracks[i][4] for i in first],
         artist_pks=artist_pks,
         facts=[TrackFacts(*track[5:9], track[9] or None, track[10] or None) for track in tracks],
-        popularity=_popularity(pks, [track[8] for track in tracks]),
+        popularity=popularity,
+        is_popularity_counted=is_counted,
         content=ContentFeatures.build(read_genres(pks), audio),
     )
 
@@ -259,14 +263,17 @@ def read_genres(pks: NDArray[np.int64]) -> list[list[str]]:
     return genres
 
 
-def _popularity(pks: NDArray[np.int64], declared: list[int | None]) -> NDArray[np.float32]:
+def _popularity(
+    pks: NDArray[np.int64], declared: list[int | None]
+) -> tuple[NDArray[np.float32], bool]:
+    """Return each track's popularity in [0, 1], and whether listeners were counted for it."""
     counts = dict(
         PlayCount.objects.values_list("track_id")
         .annotate(n=Count("pk"))
         .values_list("track_id", "n")
     )
     if not counts:
-        return np.array([(value or 0) / 100 for value in declared], np.float32)
+        return np.array([(value or 0) / 100 for value in declared], np.float32), False
     n_listeners = PlayCount.objects.values("listener_id").distinct().count()
     listeners = np.array([counts.get(pk, 0) for pk in pks.tolist()], np.float32)
-    return listeners / max(n_listeners, 1)
+    return listeners / max(n_listeners, 1), True

@@ -283,7 +283,7 @@ class Discovery:
     def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
         """Say how few know each, and what of the listener's it is close to."""
         return [
-            [_little_known(float(scene.catalogue.popularity[row])), *why]
+            [Reason("novelty", f"less known ({_known_by(scene, row)})"), *why]
             for row, why in zip(rows, because_of_history(scene, rows), strict=True)
         ]
 
@@ -341,15 +341,16 @@ def because_of_taste(scene: Scene, row: int) -> list[Reason]:
 
 def because_of_popularity(scene: Scene, row: int) -> list[Reason]:
     """Say how many know a track."""
-    share = float(scene.catalogue.popularity[row])
-    if share < 0.005:
+    if scene.catalogue.popularity[row] < 0.005:
         return [Reason("catalogue", "from the catalogue")]
-    return [Reason("popularity", f"well known: {share:.0%} of listeners here")]
+    return [Reason("popularity", f"well known: {_known_by(scene, row)}")]
 
 
-def _little_known(share: float) -> Reason:
-    known = "hardly anybody" if share < 0.005 else f"{share:.0%} of listeners"
-    return Reason("novelty", f"less known ({known} here)")
+def _known_by(scene: Scene, row: int) -> str:
+    share = float(scene.catalogue.popularity[row])
+    if not scene.catalogue.is_popularity_counted:
+        return f"popularity {share:.0%} by the catalogue"
+    return "hardly anybody here" if share < 0.005 else f"{share:.0%} of listeners here"
 
 
 def _fits_wishes(scene: Scene, row: int) -> bool:

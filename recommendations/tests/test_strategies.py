@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from accounts.services import set_preferences
+from recommendations.models import PlayCount
 from recommendations.services import taste as tastes
+from recommendations.services.catalogue import touch_catalogue
 from recommendations.services.ranking import set_scene
 from recommendations.services.wishes import Wishes
 from recommendations.serving import state
-from recommendations.serving.strategies import STRATEGIES, explanation
-from recommendations.tests.factories import make_feedback, make_listener
+from recommendations.serving.strategies import STRATEGIES, because_of_popularity, explanation
+from recommendations.tests.factories import make_feedback, make_listener, make_track
 
 
 def scene_of(listener, **wishes):
@@ -100,3 +102,18 @@ def test_changed_preferences_change_the_next_scores(tracks, version):
     listener.refresh_from_db()
     after = STRATEGIES["neural_cf"].scores(scene_of(listener))
     assert not np.allclose(before, after)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("is_counted", "said"),
+    [(False, "popularity 80% by the catalogue"), (True, "50% of listeners here")],
+)
+def test_popularity_is_said_of_listeners_only_where_they_were_counted(is_counted, said):
+    known = make_track(track_id="known", popularity=80)
+    if is_counted:
+        for track in (known, make_track(track_id="other")):
+            PlayCount.objects.create(listener=make_listener(), track=track, plays=3)
+    touch_catalogue()
+    state.forget()
+    assert explanation(because_of_popularity(scene_of(make_listener()), 0)) == f"well known: {said}"
