@@ -53,8 +53,10 @@ def settle(listener, path):
     listener.page.evaluate("document.fonts.ready.then(() => undefined)")
 
 
-@pytest.mark.parametrize("width", [390, 1280, 1920])
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [(390, "dark"), (390, "light"), (1280, "dark"), (1280, "light"), (1920, "dark")],
+)
 def test_screens(listener, width, theme):
     page = listener.page
     page.set_viewport_size({"width": width, "height": 844 if width < 600 else 900})
