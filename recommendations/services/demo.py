@@ -5,26 +5,30 @@ Everything about the listeners is simulated and marked so (`Listener.is_simulate
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Listener
 from accounts.vocabulary import Mood
 from recommendations.core.world import HistoryEvent, World, WorldCatalogue, demo_history
 from recommendations.models import Feedback, Track, TrackHeat
-from recommendations.services.imports.reading import Rejects
+from recommendations.services.imports.reading import Rejects, copy_rows
 from recommendations.services.imports.tracks import import_tracks
 from recommendations.serving.catalogue import Catalogue, read_catalogue
 
 CATALOGUE = Path(__file__).resolve().parent.parent / "demo" / "tracks.csv"
 SEED = 2011
 N_LISTENERS = 600
-DAYS = 60
+DAYS = 180
+MET = (160, 300)
+"""Different tracks that the least and the most active listener have met in that time."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,17 @@ class DemoReport:
 
 
 @transaction.atomic
-def load_demo(*, at: datetime, n_listeners: int = N_LISTENERS, seed: int = SEED) -> DemoReport:
-    """Load the catalogue and simulated listeners with 60 days of listening up to `at`.
+def load_demo(
+    *,
+    at: datetime,
+    n_listeners: int = N_LISTENERS,
+    seed: int = SEED,
+    watch: Callable[[range], Iterable[int]] = iter,
+) -> DemoReport:
+    """Load the catalogue and simulated listeners with half a year of listening up to `at`.
 
     The same seed gives the same listeners.  Does nothing about listeners where there are simulated
-    ones already.
+    ones already.  `watch` is as in `demo_history`.
     """
     with Rejects(CATALOGUE.name, settings.VAR_DIR / "rejects" / "demo.csv", strict=True) as rejects:
         import_tracks(CATALOGUE, rejects=rejects)
@@ -60,16 +70,21 @@ def load_demo(*, at: datetime, n_listeners: int = N_LISTENERS, seed: int = SEED)
     began = at - timedelta(days=DAYS)
     events = [
         event
-        for event in demo_history(world, np.random.default_rng(seed + 1), DAYS)
+        for event in demo_history(
+            world, np.random.default_rng(seed + 1), DAYS, met=MET, watch=watch
+        )
         if began + timedelta(seconds=event.time_s) < at
     ]
-    Feedback.objects.bulk_create(
-        (
-            _feedback(event, number, listeners[event.listener], catalogue, began)
-            for number, event in enumerate(events)
-        ),
-        batch_size=2000,
-    )
+    with connection.cursor() as cursor:
+        copy_rows(
+            cursor,
+            Feedback._meta.db_table,
+            _COLUMNS,
+            (
+                _row(event, number, listeners[event.listener], catalogue, began)
+                for number, event in enumerate(events)
+            ),
+        )
     _warm(events, catalogue, began, at)
     return DemoReport(len(catalogue), len(listeners), len(events))
 
@@ -108,25 +123,33 @@ def simulated_world(catalogue: Catalogue, *, n_listeners: int, seed: int) -> Wor
     )
 
 
-def _feedback(
+_COLUMNS = (
+    *("event_id", "listener_id", "track_id", "kind", "rating", "completion", "preference"),
+    *("strategy", "context", "occurred_at", "received_at", "imported"),
+)
+
+
+def _row(
     event: HistoryEvent, number: int, listener: Listener, catalogue: Catalogue, began: datetime
-) -> Feedback:
+) -> tuple[object, ...]:
     outcome, situation = event.outcome, event.situation
     moment = began + timedelta(seconds=event.time_s)
     context = {"device_type": situation.device}
     if situation.mood_is_stated and situation.mood:
         context["mood"] = situation.mood
-    return Feedback(
-        event_id=f"demo-{number}",
-        listener=listener,
-        track_id=int(catalogue.pks[event.track_row]),
-        kind=outcome.kind,
-        rating=round(outcome.value) if outcome.kind == "rating" else None,
-        completion=outcome.value if outcome.kind in ("play", "skip") else None,
-        preference=outcome.preference,
-        context=context,
-        occurred_at=moment,
-        received_at=moment,
+    return (
+        f"demo-{number}",
+        listener.pk,
+        int(catalogue.pks[event.track_row]),
+        outcome.kind,
+        round(outcome.value) if outcome.kind == "rating" else None,
+        outcome.value if outcome.kind in ("play", "skip") else None,
+        outcome.preference,
+        "",  # no strategy showed it
+        json.dumps(context),
+        moment,
+        moment,
+        False,
     )
 
 

@@ -24,6 +24,7 @@ def measure_demo(
     *,
     n_listeners: int,
     days: int,
+    met: tuple[int, int],
     seed: int,
     world_seed: int,
     progress: Progress = lambda report: None,
@@ -39,13 +40,14 @@ def measure_demo(
         moods: valence and arousal of each mood.
         n_listeners: how many are simulated.
         days: how long they listen.
+        met: different tracks that the least and the most active one meet.
         seed: of the training.
         world_seed: of the world.
         progress: as `fit`.
     """
     catalogue = read_catalogue_file(tracks)
     world = World.simulate(n_listeners, world_seed, world_catalogue(catalogue), moods)
-    events = demo_history(world, np.random.default_rng(world_seed + 1), days)
+    events = demo_history(world, np.random.default_rng(world_seed + 1), days, met=met)
     interactions = interactions_of(events, n_listeners, len(catalogue.track_ids))
     fitted = fit(interactions, catalogue.content, seed=seed, progress=progress)
     judged = _rated_newest(events, interactions)

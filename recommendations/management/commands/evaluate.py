@@ -112,6 +112,7 @@ class Command(BaseCommand):
             {mood.value: (mood.valence, mood.arousal) for mood in Mood},
             n_listeners=demo.N_LISTENERS,
             days=demo.DAYS,
+            met=demo.MET,
             seed=seed,
             world_seed=demo.SEED,
             progress=self.report,

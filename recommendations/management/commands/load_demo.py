@@ -1,9 +1,12 @@
 """``manage.py load_demo``: a catalogue and simulated listeners to try things on."""
 
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
+from rich.console import Console
+from rich.progress import track
 
 from recommendations.services.demo import load_demo
 
@@ -15,7 +18,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Load it."""
-        report = load_demo(at=timezone.now())
+        bar = partial(
+            track,
+            description="Listening for half a year",
+            console=Console(stderr=True),
+            transient=True,
+        )
+        report = load_demo(at=timezone.now(), watch=bar)
         self.stdout.write(
             f"{report.tracks:,} tracks; {report.listeners:,} simulated listeners with "
             f"{report.responses:,} responses added."
