@@ -18,4 +18,7 @@ def take_snapshot(bandit: Bandit, *, at: datetime) -> Snapshot:
         newest.taken_at, newest.report = at, report
         newest.save()
         return newest
-    return Snapshot.objects.create(bandit=bandit, taken_at=at, report=report)
+    snapshot, _ = Snapshot.objects.update_or_create(
+        bandit=bandit, taken_at=at, defaults={"report": report}
+    )
+    return snapshot

@@ -91,11 +91,11 @@ def test_two_processes_hold_the_same_weights_and_come_to_the_loss_of_one():
     chief, peer = train_together(2)
     assert chief["weights"] == pytest.approx(peer["weights"], rel=1e-6)
     assert chief["losses"] == pytest.approx(peer["losses"], rel=1e-6)
-    # The perceptron joins in the last epoch, with a loss of its own: like is compared with like.
-    assert chief["losses"][-2] < chief["losses"][0]
-    # Each process draws its own negatives and hidden targets: the same loss, but for that.
-    spread = np.ptp(alone["losses"][-3:]) + 0.1 * abs(alone["losses"][-1])
-    assert chief["losses"][-1] == pytest.approx(alone["losses"][-1], abs=spread)
+    # Each process draws its own negatives and hidden targets: the same loss, but for that.  The
+    # second half of the epochs are the refit, over all pairs.
+    one, two = (np.array(run["losses"][8:]) for run in (alone, chief))
+    noise = np.sqrt((one.var(ddof=1) + two.var(ddof=1)) / len(one))
+    assert abs(two.mean() - one.mean()) < 3 * noise
 
 
 @pytest.mark.slow
