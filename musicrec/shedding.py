@@ -20,6 +20,10 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 PATIENCE = 0.4
 """Seconds that a request may wait for a thread."""
 
+PICTURE = "/cover.svg"
+PICTURE_PATIENCE = 5.0
+"""Seconds that a picture may wait: a page asks for many at once, and a browser never asks again."""
+
 RETRY_AFTER = 2
 """Seconds after which a client that was turned away may come again."""
 
@@ -51,7 +55,9 @@ def shed(
     """Return an application that answers 503 to what has waited longer than `patience` seconds."""
 
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if waited() <= patience or environ.get("PATH_INFO") in ALWAYS:
+        path = environ.get("PATH_INFO", "")
+        limit = PICTURE_PATIENCE if path.endswith(PICTURE) else patience
+        if waited() <= limit or path in ALWAYS:
             return application(environ, start_response)
         from musicrec.metrics import SHED  # after gunicorn has named the folder of its counters
 

@@ -180,6 +180,8 @@ def test_a_database_that_is_away_is_503_with_a_time_to_come_again():
         (0.0, "/recommend", "200 OK"),
         (0.5, "/recommend", "503 Service Unavailable"),
         (9.0, "/livez", "200 OK"),
+        (3.0, "/tracks/t1/cover.svg", "200 OK"),
+        (9.0, "/tracks/t1/cover.svg", "503 Service Unavailable"),
     ],
 )
 def test_what_has_waited_too_long_is_turned_away_but_never_a_probe(waited, path, status):
