@@ -98,8 +98,10 @@ def main() -> int:
     n = parser.parse_args().feedback
     django.setup()
     from django.conf import settings
+    from django.core.management import call_command
     from django.db import connection, connections
 
+    call_command("collectstatic", interactive=False, verbosity=0)
     own = settings.DATABASES["default"]["NAME"]
     connection.settings_dict["TEST"]["NAME"] = "benchmark_console"
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
