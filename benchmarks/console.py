@@ -19,6 +19,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
 os.environ.setdefault("DJANGO_SECRET_KEY", "a secret for benchmarks only")
+os.environ |= {  # Django's test client asks, in the name of somebody without a second factor
+    "DJANGO_ALLOWED_HOSTS": "testserver",
+    "DJANGO_HTTPS": "false",
+    "MUSICREC_STAFF_MFA": "false",
+}
 
 import django
 
@@ -203,15 +208,16 @@ def ask_for_pages() -> int:
         reset_queries()  # the log of a debugging server is bounded, and full by now
         with CaptureQueriesContext(connection) as queries:
             answer = client.get(page)
+        n_queries = len(queries)  # now: the next request empties the log
         assert answer.status_code == 200, (page, answer.status_code)  # noqa: S101
         used = time.process_time()
         took = 1000 * median(_seconds(lambda p=page: client.get(p)) for _ in range(5))
         used = 1000 * (time.process_time() - used) / 5  # of Python alone; the same under any load
-        is_missed = took > MOST_MS or len(queries) > MOST_QUERIES
+        is_missed = took > MOST_MS or n_queries > MOST_QUERIES
         missed += is_missed
         name = page.replace(str(listener.uuid), "…").replace(str(slate.pk), "…")
         verdict = "   missed" if is_missed else ""
-        print(f"{name:56}{took:7.0f} ms{used:9.0f} ms{len(queries):9}{verdict}", flush=True)
+        print(f"{name:56}{took:7.0f} ms{used:9.0f} ms{n_queries:9}{verdict}", flush=True)
     print(describe_load())
     return 1 if missed else 0
 
