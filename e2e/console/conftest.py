@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = ROOT / "var" / "screenshots" / "console"
 
 
@@ -113,23 +111,13 @@ def _wait_for(url, server, log, seconds=90):
     pytest.fail(f"nobody answers at {url}: {log.read_text()[-4000:]}")
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium; on Debian: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def sign_in(console, chromium):
+def sign_in(console, browser):
     """Returns a page for somebody of a role; errors of a page's scripts or policy fail the test."""
     contexts, faults = [], []
 
     def sign_in(role, *, width=1280, scheme="dark", bypass_csp=False):
-        context = chromium.new_context(
+        context = browser.new_context(
             base_url=console.url,
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
