@@ -10,22 +10,18 @@ Postgres of the settings; runs the jobs that fill the reports; then asks for eac
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
-os.environ.setdefault("DJANGO_SECRET_KEY", "a secret for benchmarks only")
-os.environ |= {  # Django's test client asks, in the name of somebody without a second factor
-    "DJANGO_ALLOWED_HOSTS": "testserver",
-    "DJANGO_HTTPS": "false",
-    "MUSICREC_STAFF_MFA": "false",
-}
 
-import django
+from benchmarks.machine import use_test_client
+
+use_test_client()
+
+import django  # noqa: E402 - same
 
 MOST_MS = 300.0
 MOST_QUERIES = 15

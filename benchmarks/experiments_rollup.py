@@ -21,10 +21,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
-os.environ.setdefault("DJANGO_SECRET_KEY", "a secret for benchmarks only")
 
-import django
+from benchmarks.machine import use_test_client
+
+use_test_client()
+
+import django  # noqa: E402 - same
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 NOW = START + timedelta(days=40)
@@ -79,6 +81,7 @@ def main() -> int:
 
 def measure(n: int) -> int:
     """Generate, roll up and read; print the figures and return the exit status."""
+    from django.core.management import call_command
     from django.db import connection
     from django.test import Client
 
@@ -125,16 +128,20 @@ def measure(n: int) -> int:
         told = f"{took / bare:.1f} bare sums, {worked:.2f} s of Postgres's processor time"
         print(f"{key:18} {metric.kind:11} {took:5.2f} s  ({told})  -> {rows:,} rows")
     print(f"judging             {_seconds(lambda: judge_phase(phase, at=NOW)):16.2f} s")
+    call_command("collectstatic", interactive=False, verbosity=0)
     client = Client()
     client.force_login(User.objects.create_superuser("bench@example.org"))
     page = 0.0
     for address in ("/analytics/ab-testing", "/analytics/ab-testing?experiment=" + experiment.key):
-        took = min(
-            _seconds(lambda a=address: client.get(a, HTTP_ACCEPT="text/html")) for _ in range(3)
-        )
+        took = min(_seconds(lambda a=address: _page(client, a)) for _ in range(3))
         page = max(page, took)
         print(f"{address:60} {1e3 * took:6.0f} ms")
     return 0 if slowest < LIMIT and page < PAGE_LIMIT else 1
+
+
+def _page(client, address: str) -> None:
+    answer = client.get(address, HTTP_ACCEPT="text/html")
+    assert answer.status_code == 200, (address, answer.status_code)  # noqa: S101
 
 
 def _seconds(act) -> float:
