@@ -89,6 +89,9 @@ def insert_together(*groups: Sequence[models.Model]) -> None:
 
     Args:
         groups: each the rows of one model; empty ones are passed over.
+
+    Raises:
+        IntegrityError: a row breaks a rule of its table; nothing is written.
     """
     filled = [rows for rows in groups if rows]
     if not filled:

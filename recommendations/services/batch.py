@@ -58,10 +58,7 @@ def recommend_many(*, listeners: Sequence[Listener], wishes: Wishes, at: datetim
         for listener in listeners
     ]
     write_down(
-        [
-            Shown(listener, draft.answer.recommendation, draft.decision)
-            for draft, listener in zip(drafts, listeners, strict=True)
-        ],
+        [Shown(draft.answer.recommendation, draft.decision) for draft in drafts],
         at=at,
     )
     return [draft.answer for draft in drafts]

@@ -11,7 +11,6 @@ from django.db import transaction
 
 import bandits.services
 import experiments.services
-from accounts.models import Listener
 from experiments.services import Served
 from musicrec.metrics import SLATES
 from musicrec.prepared import insert_together
@@ -21,9 +20,8 @@ from recommendations.services.policy import PolicyDecision
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A slate for one listener, and the decision behind it."""
+    """A slate, not yet written, and the decision behind it."""
 
-    listener: Listener
     slate: Recommendation
     decision: PolicyDecision
 
@@ -42,7 +40,7 @@ def write_down(shown: Sequence[Shown], *, at: datetime) -> None:
     exposures = [
         Served(
             one.decision.assignment,
-            one.listener,
+            one.slate.listener,
             served_policy=one.decision.policy if one.is_as_decided else one.slate.strategy,
             fallback=not one.is_as_decided,
         )
@@ -51,7 +49,7 @@ def write_down(shown: Sequence[Shown], *, at: datetime) -> None:
     ]
     decisions = [
         bandits.services.decision_of(
-            one.decision.choice, listener=one.listener, at=at, served_arm=one.slate.strategy
+            one.decision.choice, listener=one.slate.listener, at=at, served_arm=one.slate.strategy
         )
         for one in shown
         if one.decision.choice is not None

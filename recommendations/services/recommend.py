@@ -105,7 +105,7 @@ def recommend(
         strategy=strategy,
     )
     if record:
-        write_down([Shown(listener, draft.answer.recommendation, draft.decision)], at=at)
+        write_down([Shown(draft.answer.recommendation, draft.decision)], at=at)
     return draft.answer
 
 

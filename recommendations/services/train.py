@@ -121,6 +121,11 @@ def fail_dead_runs() -> int:
     return failed
 
 
+def metrics_of(model: ServingModel) -> dict[str, Any]:
+    """Return what a version keeps of its training's measures, the reliability curve among them."""
+    return {**model.metadata["metrics"], "reliability": model.metadata["reliability"]}
+
+
 def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> ModelVersion:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it speaks of GPUs that nobody has
     # TensorFlow takes 6 s and 600 MB to import: only here, in the training process.
@@ -169,7 +174,7 @@ def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> Mode
             n_listeners=len(snapshot.listener_pks),
             n_tracks=len(snapshot.track_pks),
             seconds=time.monotonic() - began,
-            metrics={**fitted.metrics, "reliability": fitted.model.metadata["reliability"]},
+            metrics=metrics_of(fitted.model),
             comparison=comparison,
             verdict=verdict_on(comparison),
         )

@@ -4,10 +4,11 @@ import pytest
 
 from recommendations.models import ModelVersion
 from recommendations.reports import model_quality
+from recommendations.services.train import metrics_of
 
 
 def test_the_curve_of_a_trained_model_is_drawn_from_every_case_it_was_measured_on(trained):
-    measured = {**trained.metadata["metrics"], "reliability": trained.metadata["reliability"]}
+    measured = metrics_of(trained)
     quality = model_quality.of(ModelVersion(metrics=measured, comparison={}))
     assert sum(point.n for point in quality.calibration) == measured["n_calibration"]
     gaps = [point.n * abs(point.predicted - point.observed) for point in quality.calibration]
