@@ -129,11 +129,8 @@ function useServerChanges(userId: string | undefined): void {
     };
   }, [userId, queries]);
 
-  const { data, error } = useQuery({
-    ...stateQuery,
-    refetchInterval: POLL_MS,
-    enabled: !!userId,
-  });
+  // Asked whether or not it is known who one is: this is also how a server that is away is noticed.
+  const { data, error } = useQuery({ ...stateQuery, refetchInterval: POLL_MS });
   const seen = useRef<string>(undefined);
   const version = data?.version;
   useEffect(() => {
