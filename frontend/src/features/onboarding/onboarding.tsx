@@ -13,6 +13,8 @@ import { FirstList } from "./first-list";
 import styles from "./onboarding.module.css";
 
 const N_GENRES = 30;
+/** What is stated later must not be overtaken by what was stated before it. */
+const IN_ORDER = { id: "onboarding" };
 
 interface Choice {
   genres: string[];
@@ -37,18 +39,21 @@ export function Onboarding() {
   const change = (part: Partial<Choice>) => setChoice({ ...now, ...part });
   const rested = useDebounced(choice, 350);
   const [saved, setSaved] = useState(0);
-  const save = useMutation({
-    mutationFn: (body: Choice) => api.setPrefs({ ...body, energy: body.energy ?? null }),
-    onSuccess: () => setSaved((n) => n + 1),
-  });
+  const taken = useRef<Choice>(undefined);
+  const state = async (stated: Choice) => {
+    await api.setPrefs({ ...stated, energy: stated.energy ?? null });
+    taken.current = stated;
+  };
+  const save = useMutation({ scope: IN_ORDER, mutationFn: state, onSuccess: () => setSaved((n) => n + 1) });
   const { mutate } = save;
   useEffect(() => {
     if (rested) mutate(rested);
   }, [rested, mutate]);
 
   const finish = useMutation({
+    scope: IN_ORDER,
     mutationFn: async () => {
-      if (choice && choice !== rested) await api.setPrefs({ ...choice, energy: choice.energy ?? null });
+      if (choice && choice !== taken.current) await state(choice);
       return api.patchMe({ onboarded: true });
     },
     onSuccess: async (answer) => {
