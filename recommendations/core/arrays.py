@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -95,13 +94,12 @@ class SparseRows:
 
     def weighted_sum(self, weights: NDArray[np.floating]) -> SparseVector:
         """Return `weights @ matrix`, of which only the non-empty columns are held."""
+        summands = self.values * np.repeat(weights, np.diff(self.starts))
         if 8 * len(self.columns) > self.n_columns:  # cheaper than sorting the columns
-            shape = (self.n_rows, self.n_columns)
-            total = sparse.csr_array((self.values, self.columns, self.starts), shape).T @ weights
+            total = np.bincount(self.columns, summands, minlength=self.n_columns)
             filled = np.flatnonzero(total)
             return SparseVector(filled, total[filled].astype(np.float32), self.n_columns)
         columns, at = np.unique(self.columns, return_inverse=True)
-        summands = self.values * np.repeat(weights, np.diff(self.starts))
         values = np.bincount(at, summands, minlength=len(columns))
         return SparseVector(columns, values.astype(np.float32), self.n_columns)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommendations.core.arrays import AnyRows, Floats, top_k
+from recommendations.core.arrays import AnyRows, Floats
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,17 @@ class HistoryEvidence:
     rows: AnyRows
     contributions: Floats
 
-    def nearest(self, place: int, *, limit: int) -> list[Evidence]:
-        """Return the history tracks that raised the score of `rows[place]` most, most first.
+    def nearest(self, *, limit: int) -> list[list[Evidence]]:
+        """Return, for each of `rows`, the history tracks that raised its score, most first.
 
-        The track itself is not among them: that somebody plays it is no reason to play it.
+        At most `limit` of each, ties to the earlier one.  The track itself is not among them:
+        that somebody plays it is no reason to play it.
         """
-        total = self.contributions[:, place]
-        return [
-            Evidence(int(self.history[i]), float(total[i]))
-            for i in top_k(total, limit + 1)
-            if total[i] > 0 and self.history[i] != self.rows[place]
-        ][:limit]
+        left = np.where(self.history[:, None] == self.rows, 0, self.contributions)
+        found: list[list[Evidence]] = [[] for _ in self.rows]
+        for _ in range(min(limit, len(left))):
+            for place, i in enumerate(left.argmax(axis=0).tolist()):
+                if left[i, place] > 0:
+                    found[place].append(Evidence(int(self.history[i]), float(left[i, place])))
+                    left[i, place] = 0
+        return found

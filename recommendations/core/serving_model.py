@@ -44,7 +44,8 @@ class Listener:
         track_rows: tracks responded to, shape (n,).
         preferences: in [0, 1], shape (n,).
         user_vector: shape (user_dim,).
-        profile: taste in terms of content.
+        stated: what they say of themselves.
+        content: of the model's tracks.
         links: item-to-item weights of the tracks responded to, a row each.
         linked: item-to-item scores, of which most tracks have none.
     """
@@ -52,9 +53,15 @@ class Listener:
     track_rows: NDArray[np.int64]
     preferences: Floats
     user_vector: Floats
-    profile: ContentProfile
+    stated: StatedTaste
+    content: ContentFeatures
     links: SparseRows
     linked: SparseVector
+
+    @cached_property
+    def profile(self) -> ContentProfile:
+        """Taste in terms of content, which not every score asks for."""
+        return content_profile(self.content, self.track_rows, self.preferences, self.stated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +141,9 @@ class ServingModel:
             user_vector = self.fold_in(rows, liking, stated)
         elif user_vector.shape != (self.user_dim,):
             raise ValueError(f"user_vector has shape {user_vector.shape}, not ({self.user_dim},)")
-        profile = content_profile(self.content, rows, liking, stated)
         links = self.similarity.take(rows)
         linked = links.weighted_sum(affinity(liking))
-        return Listener(rows, liking, user_vector, profile, links, linked)
+        return Listener(rows, liking, user_vector, stated, self.content, links, linked)
 
     def neural_scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
         """Return the network's logit per track (or for `rows`)."""

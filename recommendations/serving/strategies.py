@@ -60,6 +60,11 @@ class Scene:
         return self.stage.catalogue
 
     @cached_property
+    def place_of(self) -> dict[int, int]:
+        """Where in the history each of its tracks stands, by catalogue row."""
+        return {row: place for place, row in enumerate(self.rows.tolist())}
+
+    @cached_property
     def profile(self) -> ContentProfile:
         """The listener's taste in terms of content."""
         known = self.rows >= 0
@@ -303,8 +308,7 @@ def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
     known = np.flatnonzero(model_rows >= 0)
     evidence = loaded.model.evidence(listener, model_rows[known], neural=scene.neural)
     named: list[list[Reason]] = [[] for _ in rows]
-    for place, index in enumerate(known.tolist()):
-        nearest = evidence.nearest(place, limit=2)
+    for index, nearest in zip(known.tolist(), evidence.nearest(limit=2), strict=True):
         words = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]
         # Two tracks of one named artist make one reason.
         named[index] = list({reason.text: reason for reason in reversed(words)}.values())[::-1]
@@ -312,15 +316,15 @@ def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
 
 
 def _response_in_words(scene: Scene, row: int) -> Reason:
-    place = np.flatnonzero(scene.rows == row)
+    place = scene.place_of.get(row)
     name = scene.catalogue.names[row]
-    if place.size:
-        rating = scene.history.ratings[place[0]]
+    if place is not None:
+        rating = scene.history.ratings[place]
         if not np.isnan(rating):
             return Reason("rated", f"you rated {name} {rating:.0f}", row)
-        if np.isneginf(scene.history.records["heard_at"][place[0]]):
+        if np.isneginf(scene.history.records["heard_at"][place]):
             return Reason("named_artist", f"you named {scene.catalogue.artist(row)}", row)
-        if scene.history.records["explicit"][place[0]]:
+        if scene.history.records["explicit"][place]:
             return Reason("liked", f"you like {name}", row)
     return Reason("played", f"you play {name}", row)
 

@@ -3,6 +3,7 @@ import pytest
 
 from recommendations.core.content import StatedTaste
 from recommendations.core.ensemble import Moments
+from recommendations.core.evidence import HistoryEvidence
 from recommendations.tests.models import GENRES, make_model
 
 NOBODY = (np.empty(0, np.int64), np.empty(0, np.float32))
@@ -67,23 +68,29 @@ def test_the_evidence_is_of_the_history_and_the_strongest_first():
     model = make_model(n_tracks=60)
     history = np.array([1, 5, 9, 20, 33])
     listener = model.listener(history, np.array([1.0, 0.0, 0.75, 1.0, 1.0]))
-    evidence = model.evidence(listener, np.array([3, 40])).nearest(1, limit=3)
+    evidence = model.evidence(listener, np.array([3, 40])).nearest(limit=3)[1]
     assert {e.track_row for e in evidence} <= set(history.tolist())
     assert all(e.contribution > 0 for e in evidence)
     assert [e.contribution for e in evidence] == sorted(
         (e.contribution for e in evidence), reverse=True
     )
-    assert model.evidence(model.listener(*NOBODY), np.array([40])).nearest(0, limit=2) == []
+    assert model.evidence(model.listener(*NOBODY), np.array([40])).nearest(limit=2) == [[]]
 
 
 def test_a_track_is_no_evidence_for_itself():
     model = make_model(n_tracks=60)
     history = np.array([1, 5, 9, 20, 33])
     evidence = model.evidence(model.listener(history, np.ones(5, np.float32)), history)
-    for place, track in enumerate(history.tolist()):
-        nearest = [e.track_row for e in evidence.nearest(place, limit=2)]
-        assert track not in nearest
+    for track, nearest in zip(history.tolist(), evidence.nearest(limit=2), strict=True):
+        assert track not in [e.track_row for e in nearest]
         assert len(nearest) <= 2
+
+
+def test_the_nearest_are_the_largest_positive_contributions_the_earlier_first_among_equals():
+    contributions = np.array([[1, -1], [3, 0], [3, -2], [9, 9]], np.float32)
+    evidence = HistoryEvidence(np.array([10, 11, 12, 13]), np.array([13, 20]), contributions)
+    found = [[(e.track_row, e.contribution) for e in of] for of in evidence.nearest(limit=2)]
+    assert found == [[(11, 3), (12, 3)], [(13, 9)]]
 
 
 def test_contributions_add_up_to_what_the_history_adds_to_the_scores():
