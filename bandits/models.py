@@ -40,7 +40,7 @@ class Bandit(models.Model):
         help_text="least probability of an eligible arm; above 0 every arm stays comparable",
     )
     exploration = models.FloatField(
-        default=0.2,
+        default=0.1,
         validators=[MinValueValidator(0.01), MaxValueValidator(10)],
         help_text="factor on the posterior's standard deviations; 1 is Thompson's rule, "
         "less is greedier",

@@ -279,7 +279,7 @@ def learners(world: str, rounds: int, floor: float) -> dict[str, Callable[[int],
     libraries: dict[str, Callable[[int], Learner]] = {
         "mabwiser LinTS alpha 1": lambda seed: Mabwiser(seed, 1.0),
         "mabwiser LinTS alpha 0.25": lambda seed: Mabwiser(seed, NOISE_SD),
-        # As much greedier as musicrec's default is than Thompson's rule.
+        # Greedier than Thompson's rule, as musicrec's default is.
         "mabwiser LinTS alpha 0.05": lambda seed: Mabwiser(seed, 0.2 * NOISE_SD),
         "bayesianbandits normal": bayesian("NormalRegressor", alpha=1.0, beta=1 / NOISE_SD**2),
         "bayesianbandits emp. Bayes": bayesian(

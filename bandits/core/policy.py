@@ -94,7 +94,7 @@ class ThompsonSampling:
 
     posteriors: Mapping[str, Posterior]
     floor: float = 0.02
-    exploration: float = 0.2
+    exploration: float = 0.1
     _index: dict[str, int] = field(init=False, repr=False)
     _means: Floats = field(init=False, repr=False)
     _covariances: Floats = field(init=False, repr=False)

@@ -40,7 +40,7 @@ class Settings:
 
     policy: Kind = "linear"
     floor: float = 0.02
-    exploration: float = 0.2
+    exploration: float = 0.1
     prior_precision: float = 2.0
     half_life: float = np.inf
     every: int = 20
