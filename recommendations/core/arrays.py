@@ -103,6 +103,13 @@ class SparseRows:
         values = np.bincount(at, summands, minlength=len(columns))
         return SparseVector(columns, values.astype(np.float32), self.n_columns)
 
+    def pooled(self, rows: AnyRows, weights: NDArray[np.floating]) -> Floats:
+        """Return `weights @ matrix[rows]`, dense; for few columns, `weighted_sum` for many."""
+        position, owner = self.entries_of(rows)
+        summands = self.values[position] * weights[owner]
+        columns = self.columns[position]
+        return np.bincount(columns, summands, minlength=self.n_columns).astype(np.float32)
+
     def dot(self, vector: NDArray[np.floating], rows: AnyRows | None = None) -> Floats:
         """Return the product of the matrix, or of some of its rows, with a column vector."""
         if rows is None:

@@ -185,7 +185,7 @@ def content_profile(
     pull = 2 * np.asarray(preferences, np.float32) - 1
     # Having chosen to play something lukewarm is weak evidence for its content, not none.
     pull = np.where(pull >= 0, 0.25 + 0.75 * pull, pull)
-    genres = content.genres.take(track_rows).weighted_sum(pull).dense()
+    genres = content.genres.pooled(track_rows, pull)
     likes = np.maximum(pull, 0)
     total = float(likes.sum())
     n_audio = len(AUDIO_FEATURES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,7 @@ from numpy.typing import NDArray
 from recommendations.core.arrays import AnyRows, Floats
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """A track of the listener's own history that raised another's score, and by how much."""
 
     track_row: int
@@ -33,16 +33,18 @@ class HistoryEvidence:
     contributions: Floats
 
     def nearest(self, *, limit: int) -> list[list[Evidence]]:
-        """Return, for each of `rows`, the history tracks that raised its score, most first.
+        """Return, per track scored, the history tracks that raised its score most, most first.
 
-        At most `limit` of each, ties to the earlier one.  The track itself is not among them:
-        that somebody plays it is no reason to play it.
+        The track itself is not among them: that somebody plays it is no reason to play it.
         """
-        left = np.where(self.history[:, None] == self.rows, 0, self.contributions)
-        found: list[list[Evidence]] = [[] for _ in self.rows]
-        for _ in range(min(limit, len(left))):
-            for place, i in enumerate(left.argmax(axis=0).tolist()):
-                if left[i, place] > 0:
-                    found[place].append(Evidence(int(self.history[i]), float(left[i, place])))
-                    left[i, place] = 0
+        left = np.where(self.history[:, None] == self.rows, -np.inf, self.contributions)
+        places = np.arange(len(self.rows))
+        found: list[list[Evidence]] = [[] for _ in places]
+        for _ in range(min(limit, len(self.history))):
+            best = left.argmax(axis=0)  # ties go to the earlier track
+            tracks, values = self.history[best].tolist(), left[best, places].tolist()
+            for nearest, track, value in zip(found, tracks, values, strict=True):
+                if value > 0:
+                    nearest.append(Evidence(track, value))
+            left[best, places] = -np.inf
         return found

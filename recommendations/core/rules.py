@@ -133,6 +133,8 @@ def _fill(
         chosen = pool[order]
     else:
         chosen = pool[:n_exploited]
+    if rules.n_explored == 0:
+        return Slate(chosen, np.zeros(len(chosen), bool), None)
     rest = pool[~np.isin(pool, chosen)]
     explored = _draw(rest, scores[rest], rules.n_explored, rng)
     rows = np.concatenate([chosen, explored])
@@ -186,13 +188,12 @@ def maximal_marginal_relevance(
     relevance[~finite] = -1.0
     similarity = np.zeros(len(scores))
     picked: list[int] = []
-    left = np.ones(len(scores), bool)
+    gain = (1 - diversity) * relevance
     while len(picked) < min(k, len(scores)):
-        value = np.where(left, (1 - diversity) * relevance - diversity * similarity, -np.inf)
-        best = int(np.argmax(value))
+        best = int(np.argmax(gain - diversity * similarity))
         picked.append(best)
-        left[best] = False
-        similarity = np.maximum(similarity, vectors @ vectors[best])
+        gain[best] = -np.inf
+        np.maximum(similarity, vectors @ vectors[best], out=similarity)
     return np.array(picked, np.intp)
 
 
@@ -202,7 +203,7 @@ def _draw(rows: Rows, scores: Floats, n: int, rng: np.random.Generator) -> Rows:
     Adding Gumbel noise to log-weights and taking the largest draws without replacement in
     proportion to the weights (Kool et al., ICML 2019); a track's weight is 1 / rank.
     """
-    if n == 0 or len(rows) == 0:
+    if len(rows) == 0:
         return rows[:0]
     order = np.argsort(-scores, kind="stable")
     rank = np.empty(len(rows))

@@ -41,27 +41,33 @@ class Listener:
     """One listener as the model sees them; made by `ServingModel.listener`.
 
     Attributes:
+        model: that they are seen by.
         track_rows: tracks responded to, shape (n,).
         preferences: in [0, 1], shape (n,).
-        user_vector: shape (user_dim,).
         stated: what they say of themselves.
-        content: of the model's tracks.
-        links: item-to-item weights of the tracks responded to, a row each.
-        linked: item-to-item scores, of which most tracks have none.
+        user_vector: shape (user_dim,).
     """
 
+    model: ServingModel
     track_rows: NDArray[np.int64]
     preferences: Floats
-    user_vector: Floats
     stated: StatedTaste
-    content: ContentFeatures
-    links: SparseRows
-    linked: SparseVector
+    user_vector: Floats
 
     @cached_property
     def profile(self) -> ContentProfile:
-        """Taste in terms of content, which not every score asks for."""
-        return content_profile(self.content, self.track_rows, self.preferences, self.stated)
+        """Taste in terms of content."""
+        return content_profile(self.model.content, self.track_rows, self.preferences, self.stated)
+
+    @cached_property
+    def links(self) -> SparseRows:
+        """Item-to-item weights of the tracks responded to, a row each."""
+        return self.model.similarity.take(self.track_rows)
+
+    @cached_property
+    def linked(self) -> SparseVector:
+        """Item-to-item scores, of which most tracks have none."""
+        return self.links.weighted_sum(affinity(self.preferences))
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +147,7 @@ class ServingModel:
             user_vector = self.fold_in(rows, liking, stated)
         elif user_vector.shape != (self.user_dim,):
             raise ValueError(f"user_vector has shape {user_vector.shape}, not ({self.user_dim},)")
-        links = self.similarity.take(rows)
-        linked = links.weighted_sum(affinity(liking))
-        return Listener(rows, liking, user_vector, stated, self.content, links, linked)
+        return Listener(self, rows, liking, stated, user_vector)
 
     def neural_scores(self, user_vector: Floats, rows: AnyRows | None = None) -> Floats:
         """Return the network's logit per track (or for `rows`)."""

@@ -178,8 +178,7 @@ def genre_entropy(scene: Scene) -> float | None:
     rows = scene.rows[scene.rows >= 0]
     if not len(rows):
         return None
-    genres = scene.catalogue.content.genres
-    counts = genres.take(rows).weighted_sum(np.ones(len(rows), np.float32)).values
+    counts = scene.catalogue.content.genres.pooled(rows, np.ones(len(rows), np.float32))
     counts = counts[counts > 0]
     if len(counts) < 2:
         return 0.0 if len(counts) else None

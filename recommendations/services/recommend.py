@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,7 @@ MODELLED = frozenset({"neural_cf", "hybrid_ensemble", "discovery"})
 """Strategies that rank by the model where there is one."""
 
 
-@dataclass(frozen=True)
-class ItemReason:
+class ItemReason(NamedTuple):
     """A signal that raised a track's score, in words; `track_id` is the listener's own track."""
 
     signal: str
@@ -40,8 +40,7 @@ class ItemReason:
     track_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One recommended track.
 
     Attributes:

@@ -6,10 +6,11 @@ give the bandit an arm of that name; `docs/strategies.md` goes through it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,8 @@ class Scene:
         return self.stage.catalogue
 
     @cached_property
-    def place_of(self) -> dict[int, int]:
-        """Where in the history each of its tracks stands, by catalogue row."""
+    def place_of_row(self) -> dict[int, int]:
+        """Place in the history of each of its tracks, by row in the catalogue."""
         return {row: place for place, row in enumerate(self.rows.tolist())}
 
     @cached_property
@@ -106,8 +107,7 @@ class Scene:
         return len(self.history) == 0 and not self.stated
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """One thing that raised a track's score.
 
     Attributes:
@@ -316,15 +316,15 @@ def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
 
 
 def _response_in_words(scene: Scene, row: int) -> Reason:
-    place = scene.place_of.get(row)
     name = scene.catalogue.names[row]
+    place = scene.place_of_row.get(row)
     if place is not None:
-        rating = scene.history.ratings[place]
-        if not np.isnan(rating):
+        _, _, rating, heard_at, explicit = scene.history.records[place].item()
+        if not math.isnan(rating):
             return Reason("rated", f"you rated {name} {rating:.0f}", row)
-        if np.isneginf(scene.history.records["heard_at"][place]):
+        if heard_at == -math.inf:
             return Reason("named_artist", f"you named {scene.catalogue.artist(row)}", row)
-        if scene.history.records["explicit"][place]:
+        if explicit:
             return Reason("liked", f"you like {name}", row)
     return Reason("played", f"you play {name}", row)
 

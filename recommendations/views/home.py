@@ -1,6 +1,5 @@
 """The front page, and whether the process is alive and ready."""
 
-import dataclasses
 from typing import Any
 
 from django.core.cache import cache
@@ -93,5 +92,5 @@ def _example_list() -> list[dict[str, Any]]:
             energy=0.5 if energy is None else energy,
             valence=0.5 if valence is None else valence,
         )
-        examples.append({**dataclasses.asdict(item), "cover": cover})
+        examples.append({**item._asdict(), "cover": cover})
     return examples
