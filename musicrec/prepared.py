@@ -81,7 +81,7 @@ class PreparedRow(Generic[Row]):
         return sql, tuple(params), read
 
 
-def insert_together(*groups: Sequence[models.Model]) -> None:
+def insert_together(*groups: Sequence[models.Model], wait_for_disk: bool = True) -> None:
     """Insert rows of several tables by one statement, so all of them or none; one query.
 
     As with `bulk_create` no signals are sent; keys that the database gives are not read back.
@@ -89,6 +89,9 @@ def insert_together(*groups: Sequence[models.Model]) -> None:
 
     Args:
         groups: each the rows of one model; empty ones are passed over.
+        wait_for_disk: False ends the transaction that this is part of without waiting for the
+            disk: everybody sees the rows at once, but the last half second of them may be gone
+            should the database itself crash (Postgres' `synchronous_commit`).
 
     Raises:
         IntegrityError: a row breaks a rule of its table; nothing is written.
@@ -109,6 +112,9 @@ def insert_together(*groups: Sequence[models.Model]) -> None:
             ]
     *first, last = statements
     named = ", ".join(f"w{place} AS ({statement})" for place, statement in enumerate(first))
+    if not wait_for_disk:
+        # For this transaction alone, and without a statement of its own.
+        last += " RETURNING set_config('synchronous_commit', 'off', true)"
     with connection.cursor() as cursor:
         cursor.execute(f"WITH {named} {last}" if first else last, values)
     for rows in filled:

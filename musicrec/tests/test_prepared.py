@@ -1,9 +1,10 @@
 """A prepared read answers what the queryset answers."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts import services
@@ -89,6 +90,28 @@ def test_of_rows_written_together_all_are_there_or_none():
         insert_together([OutboxEvent(kind="slate", recommendation=good)], [good, good])
     assert not Recommendation.objects.exists()
     assert not OutboxEvent.objects.exists()
+
+
+@pytest.mark.parametrize(("wait_for_disk", "commit"), [(True, "on"), (False, "off")])
+def test_who_may_not_wait_for_the_disk_says_so_of_this_transaction_alone(wait_for_disk, commit):
+    def setting():
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            return cursor.fetchone()[0]
+
+    slate = slate_of(Listener.objects.create(external_id="ann"))
+    effect = OutboxEvent(kind="slate", recommendation=slate)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = on")
+    with contextlib.suppress(Undone), transaction.atomic():
+        insert_together([slate], [effect], wait_for_disk=wait_for_disk)
+        assert setting() == commit
+        raise Undone
+    assert setting() == "on"
+
+
+class Undone(Exception):
+    """The transaction is given up."""
 
 
 def test_nothing_to_write_is_no_query(django_assert_num_queries):

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 
 import bandits.services
@@ -35,7 +36,9 @@ def write_down(shown: Sequence[Shown], *, at: datetime) -> None:
     """Write slates with all that follows from them, all or nothing.
 
     One query; one more, and a transaction, where a listener is shown an experiment's variant for
-    the first time.
+    the first time.  Nobody waits for the disk unless a setting says so: should the database crash,
+    what is lost is a list that nobody responded to, since a response waits for the disk and with
+    it for all that was written before.
     """
     exposures = [
         Served(
@@ -59,7 +62,12 @@ def write_down(shown: Sequence[Shown], *, at: datetime) -> None:
         for one in shown
     ]
     with transaction.atomic() if exposures else nullcontext():
-        insert_together([one.slate for one in shown], decisions, effects)
+        insert_together(
+            [one.slate for one in shown],
+            decisions,
+            effects,
+            wait_for_disk=settings.MUSICREC["DURABLE_SLATES"],
+        )
         experiments.services.record_exposures(exposures, at=at)
     for one in shown:
         SLATES.labels(one.slate.policy, one.slate.strategy, one.slate.fallback).inc()
