@@ -2,6 +2,7 @@
 
     make bench-bandits        or, with benchmarks/requirements-bandits.txt installed:
     python benchmarks/bandits.py [--rounds 2000] [--seeds 20] [--world NAME] [--floor 0.02]
+                                 [--learner NAME]
 
 Every learner sees the same contexts and the same rewards of a world (bandits/core/worlds.py), one
 round at a time, and learns from each reward before the next choice.  Libraries run with the
@@ -371,6 +372,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--world", choices=WORLDS, action="append")
     parser.add_argument("--floor", type=float, action="append")
+    parser.add_argument("--learner", action="append", help="its name begins so; all if not given")
     arguments = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(
@@ -388,6 +390,7 @@ def main() -> int:
                     for seed in range(FIRST_SEED, FIRST_SEED + arguments.seeds)
                 ]
                 for name in learners(world, arguments.rounds, floor)
+                if name.startswith(tuple(arguments.learner or [""]))
             }
             results = {
                 name: np.array([future.result() for future in futures])
