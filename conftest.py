@@ -43,6 +43,9 @@ def committed(django_db_setup, django_db_blocker):
 
     with django_db_blocker.unblock():
         assert not connection.in_atomic_block, "the mark django_db does not go with `committed`"
+        # pytest-django makes its database where a test of the run asks for it by that mark.
+        name = connection.settings_dict["NAME"]
+        assert name.startswith("test_"), "run a test with the mark django_db along with this one"
         with connection.cursor() as cursor:
             before = {table: _rows(cursor, table) for table in _tables(cursor)}
         yield

@@ -75,13 +75,16 @@ class Stand:
 
     @contextlib.contextmanager
     def web(self, application: str = "musicrec.wsgi") -> Iterator[Web]:
-        """Run gunicorn as a deployment does, until the block ends."""
+        """Run gunicorn as a deployment does, until the block ends.
+
+        Only that no worker starts anew after so many requests: it would hide what grows.
+        """
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         command = [
             *(sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py")),
-            *("-b", f"127.0.0.1:{port}", application),
+            *("-b", f"127.0.0.1:{port}", "--max-requests", "0", application),
         ]
         with (self.folder / "web.log").open("w") as log:
             master = subprocess.Popen(  # noqa: S603 (our own command, no shell)

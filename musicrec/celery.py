@@ -4,7 +4,13 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
+from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
@@ -18,6 +24,15 @@ app.steps["worker"].add(DjangoStructLogInitStep)  # each line of a task carries 
 @setup_logging.connect
 def keep_our_logs(**kwargs: object) -> None:
     """Let Celery's processes log as Django is configured to, scrubbed, and not in their own way."""
+
+
+@worker_process_init.connect
+def _trace(**_: object) -> None:
+    """Trace tasks where they run: in each process of the pool, after it was forked."""
+    if settings.TRACING:
+        from musicrec import tracing
+
+        tracing.start()
 
 
 @worker_ready.connect
