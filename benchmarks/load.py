@@ -146,7 +146,9 @@ class Load:
         ended = max(row[0] + row[3] / 1000 for row in rows)
         served = [row[3] for row in rows if row[2] in (200, 201)]
         turned = [row for row in rows if row[2] in (429, 503)]
-        offered = len(rows) / (rows[-1][0] - rows[0][0])
+        all_there = rows[0][0] + min(20.0, seconds / 2)
+        late = [row[0] for row in rows if row[0] >= all_there]
+        offered = len(late) / (late[-1] - late[0])
         normal = self._until_normal(web) - ended
         statuses = dict(Counter(row[2] for row in rows))
         self.console.print(f"capacity {capacity:.0f}/s, asked for {offered:.0f}/s: {statuses}")

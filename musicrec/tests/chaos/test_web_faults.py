@@ -45,7 +45,7 @@ def test_without_the_database_answers_are_plain_and_quick_and_all_heals(serving,
 
 def test_a_killed_web_process_costs_at_most_the_requests_in_flight(serving, slates, scale, report):
     n = 2000 if scale.is_full else 120
-    crowd = Crowd(serving, slates, n=n, rate=scale.rate)
+    crowd = Crowd(serving, slates, n=n, rate=scale.rate, keep=False)
     crowd.start()
     wait_until(lambda: crowd.sent > n // 4, seconds=120, what="under way", every=0.01)
     master = serving._processes["web"].pid
@@ -55,11 +55,11 @@ def test_a_killed_web_process_costs_at_most_the_requests_in_flight(serving, slat
     failed = crowd.outcome.statuses[0]
     wait_until(lambda: len(children_of(master)) == 2, seconds=30, what="a new web process")
     report(f"web process killed under {scale.rate:.0f} events/s: {failed} failed")
-    # Kept-alive connections of that process end with it too, one per thread of the crowd and
-    # listener; each is tried again and counts once.
+    # Each is tried again and counts once.
     assert len(crowd.outcome.accepted) == n
-    assert set(crowd.outcome.statuses) <= {0, 200, 201}
-    assert failed <= THREADS * len(serving.tokens)
+    # A machine that cannot start a process and serve at once may turn a request away for a moment.
+    assert set(crowd.outcome.statuses) <= {0, 200, 201, 503}
+    assert failed <= THREADS  # so many are in flight at most
 
 
 def test_a_rolling_restart_under_load_fails_no_request(serving, scale, report):

@@ -70,7 +70,10 @@ class Asker:
         if wait > 0:
             time.sleep(wait)
         try:
-            response = self.session.request(method, url, timeout=TIMEOUT, **how)
+            # Not where somebody else's answer points to: only to the addresses in this program.
+            response = self.session.request(
+                method, url, timeout=TIMEOUT, allow_redirects=False, **how
+            )
         except requests.RequestException as error:
             raise ProviderRefuses(
                 f"{self._name} does not answer: {type(error).__name__}."
@@ -79,7 +82,7 @@ class Asker:
             self._next_at = time.monotonic() + self._pause
         if response.status_code == 404:
             return None
-        if not response.ok:
+        if response.status_code != 200:
             raise ProviderRefuses(f"{self._name} answers {response.status_code}.")
         try:
             answer = response.json()
