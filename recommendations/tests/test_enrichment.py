@@ -1,11 +1,13 @@
 """Against a local server that gives the answers the two providers document."""
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from urllib3.util import retry
 
@@ -259,6 +261,76 @@ def test_a_service_that_keeps_refusing_ends_the_run(musicbrainz, service, waits)
     done = applying.enrich(musicbrainz, [hyperballad().pk])
     assert done.stopped == "MusicBrainz answers 503."
     assert not TrackLookup.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("following", "asked"),
+    [
+        ("https://asked.example/other", "https://asked.example/other"),
+        ("https://archive.org/a?b", "https://archive.org/a?b"),
+        ("http://ia8.us.archive.org/a", "https://ia8.us.archive.org/a"),
+        ("http://asked.example/other", ""),
+        ("https://archive.org.evil.example/", ""),
+        ("https://notarchive.org/", ""),
+        ("https://archive.org@10.0.0.1/", ""),
+        ("https://archive.org:8443/", ""),
+        ("http://169.254.169.254/latest/meta-data", ""),
+        ("http://127.0.0.1:5432/", ""),
+        ("http://[::1]/", ""),
+        ("file:///etc/passwd", ""),
+        ("//10.0.0.1/", ""),
+        ("", ""),
+    ],
+)
+def test_an_answer_leads_to_the_services_own_hosts_alone(following, asked):
+    address = asking.address_to_follow("https://asked.example/x", following, ("archive.org",))
+    assert address == asked
+
+
+def test_a_redirect_within_the_service_is_followed(service):
+    service.refusals = [(302, {"Location": "/release/early"})]
+    assert asking.Asker("Covers", pause=0).get(f"{service.url}/release/merged") == COVER
+    assert service.paths == ["/release/merged", "/release/early"]
+
+
+def test_a_redirect_to_a_private_address_is_not_asked(service):
+    inside = Service()
+    try:
+        service.refusals = [(307, {"Location": f"{inside.url}/release/early"})]
+        with pytest.raises(ProviderRefuses, match="not its own"):
+            asking.Asker("Covers", pause=0, hosts=("archive.org",)).get(f"{service.url}/x")
+        assert inside.asked == []
+    finally:
+        inside.server.shutdown()
+        inside.server.server_close()
+
+
+def test_redirects_without_end_are_a_refusal(service):
+    service.refusals = [(302, {"Location": "/round"})] * 20
+    with pytest.raises(ProviderRefuses, match="without end"):
+        asking.Asker("Covers", pause=0).get(f"{service.url}/round")
+    assert len(service.asked) == 1 + asking.MOST_REDIRECTS
+
+
+def test_nothing_else_of_ours_asks_another_server():
+    """No address that a user gives is ever asked; a new place that asks must be thought about."""
+    may = {
+        "recommendations/services/enrichment/asking.py",  # the two providers, above
+        "recommendations/serving/storage.py",  # the bucket of the settings
+        "musicrec/tracing.py",  # OpenTelemetry's collector, of its variables
+    }
+    asks = re.compile(
+        r"^\s*(import|from) (requests|urllib3|urllib\.request|http\.client|httpx|aiohttp|"
+        r"boto3|botocore|ftplib|smtplib\.SMTP|opentelemetry\.exporter)\b",
+        re.MULTILINE,
+    )
+    found = {
+        str(path.relative_to(django_settings.BASE_DIR))
+        for folder in ("accounts", "bandits", "experiments", "musicrec", "recommendations")
+        for path in (django_settings.BASE_DIR / folder).rglob("*.py")
+        if "tests" not in path.parts and asks.search(path.read_text())
+    }
+    assert found == may
 
 
 def test_nobody_at_the_address_is_a_refusal(waits):

@@ -28,7 +28,10 @@ class MusicBrainz:
         self._api, self._covers = api, covers
         agent = {"User-Agent": f"musicrec/0.1.0 ( {contact} )", "Accept": "application/json"}
         self._asker = Asker("MusicBrainz", pause=pause, headers=agent)
-        self._cover_asker = Asker("The Cover Art Archive", pause=pause, headers=agent)
+        # Its pictures, and the lists of them, lie at the Internet Archive, where it leads.
+        self._cover_asker = Asker(
+            "The Cover Art Archive", pause=pause, headers=agent, hosts=("archive.org",)
+        )
 
     def look_up(self, wanted: Wanted, *, known_id: str) -> Found | None:
         """Return what MusicBrainz knows of a recording; by id, by ISRC, or by title and artist."""
