@@ -38,6 +38,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MUSICREC_PRODUCTION=true \
     MUSICREC_LOG_FORMAT=json \
+    MUSICREC_LOG_LEVEL=INFO \
     MUSICREC_STATIC=/app/collected \
     MUSICREC_VAR=/tmp/musicrec \
     MUSICREC_MODELS=/models

@@ -1,5 +1,6 @@
 """How often a password may be tried, whatever the door."""
 
+from accounts import sign_in_log
 from accounts.models import User
 from musicrec.limits import counts
 
@@ -13,7 +14,10 @@ def may_try(email: str) -> bool:
     Counted in Redis in one step, for pages, headless clients and tokens together: many addresses,
     or many requests at once, get no more tries.
     """
-    return counts().add(f"login:{email.lower()}", limit=TRIES)
+    allowed = counts().add(f"login:{email.lower()}", limit=TRIES)
+    if not allowed:
+        sign_in_log.tried_too_often(email)
+    return allowed
 
 
 def is_password_of(user: User, password: str) -> bool:

@@ -10,6 +10,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from accounts import sign_in_log
 from accounts.models import ApiToken, Listener, Preferences, ServiceAccount, ServiceKey, User
 from musicrec.exceptions import RuleViolation
 
@@ -98,6 +99,7 @@ def _issue(
         expires_at=at + (lifetime or settings.API_TOKEN_LIFETIME),
         **fields,
     )
+    sign_in_log.token_issued(user, name=name, second_factor=token.second_factor)
     return IssuedToken(token.pk, name, at, None, token.expires_at, secret)
 
 

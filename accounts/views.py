@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services
+from accounts import services, sign_in_log
 from accounts.callers import caller
 from accounts.models import ApiToken, User
 from accounts.passwords import may_try
@@ -92,6 +92,7 @@ class TokenView(APIView):
             raise AuthenticationFailed("The email or the password is wrong, or tried too often.")
         asked = has_authenticator(user)
         if asked and not check_code(user, serializer.validated_data.get("code", "")):
+            sign_in_log.token_refused(user)
             raise AuthenticationFailed(
                 "Send the `code` of your authenticator app, or a recovery code.",
                 code="second_factor_required",

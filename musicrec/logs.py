@@ -122,5 +122,7 @@ def logging_config(*, style: str, level: str) -> dict[str, Any]:
             }
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        # Who came in and who did not is written whatever the level is.
+        "loggers": {"accounts.sign_in_log": {"level": "INFO"}},
         "root": {"handlers": ["console"], "level": level},
     }
