@@ -80,6 +80,15 @@ def test_every_container_of_ours_is_read_only_without_privileges_and_not_root():
     assert all("\nUSER 10001" in stage and "\nHEALTHCHECK" in stage for stage in final)
 
 
+def test_the_images_hold_no_repository_no_secret_and_no_test():
+    ignored = set((ROOT / ".dockerignore").read_text().split())
+    assert {".git", ".env", ".env.*", "**/tests", "var"} <= ignored
+    copied = re.findall(r"^COPY (?!--from)(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    sources = {name for line in copied for name in line.split()[:-1]}
+    assert "." not in sources
+    assert not {"e2e", "benchmarks", "docs", ".git", ".env"} & sources
+
+
 def test_redis_keeps_its_queue_and_evicts_nothing():
     command = " ".join(compose()["redis"]["command"])
     assert "--appendonly yes" in command
