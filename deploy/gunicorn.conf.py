@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-worker_class = "musicrec.shedding.SheddingWorker"
+worker_class = "musicrec.handover.Worker"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 timeout = 30
@@ -35,10 +35,19 @@ def on_starting(server) -> None:
     (_COUNTS / str(os.getpid())).mkdir(mode=0o700)
 
 
+def pre_fork(server, worker) -> None:
+    """Say that a worker is about to start, so that the one it replaces serves until it is ready."""
+    from musicrec.handover import Starting
+
+    worker.starting = Starting(_COUNTS / str(os.getpid()))
+    worker.starting.begin(worker.age)
+
+
 def child_exit(server, worker) -> None:
     """Take a worker that ended out of the gauges; what it counted stays."""
     from prometheus_client import multiprocess
 
+    worker.starting.end(worker.age)  # where it died on its way
     multiprocess.mark_process_dead(worker.pid)
 
 
@@ -61,3 +70,4 @@ def post_worker_init(worker) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    worker.starting.end(worker.age)

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -64,13 +65,15 @@ def test_a_killed_web_process_costs_at_most_the_requests_in_flight(serving, slat
 
 def test_a_rolling_restart_under_load_fails_no_request(serving, scale, report):
     """Each request on a connection of its own, as a load balancer that drains sends them."""
-    statuses, stop = [], threading.Event()
+    statuses, times, stop = [], [], threading.Event()
 
     def ask(token):
         while not stop.is_set():
             client = Client(serving.port, token, timeout=60)
             try:
-                statuses.append(client.post("/recommend", {})[0])
+                status, _, seconds = client.post("/recommend", {})
+                statuses.append(status)
+                times.append(seconds)
             except (OSError, http.client.HTTPException) as error:
                 statuses.append(repr(error))
             finally:
@@ -95,9 +98,14 @@ def test_a_rolling_restart_under_load_fails_no_request(serving, scale, report):
     stop.set()
     for thread in threads:
         thread.join()
-    report(f"rolling restart under load: {len(statuses)} requests, all {set(statuses)}")
-    assert len(statuses) > 10
+    slowest = max(times)
+    report(
+        f"rolling restart under load: {len(statuses)} requests, {dict(Counter(statuses))}, "
+        f"slowest {1000 * slowest:.0f} ms"
+    )
+    assert len(statuses) > 100
     # No connection fails.  Where the machine cannot start processes and serve at once, a request
     # may be turned away with a time to come again, as under any other load.
     assert set(statuses) <= {200, 503}
-    assert statuses.count(200) > len(statuses) / 2
+    assert statuses.count(200) > 0.95 * len(statuses)
+    assert slowest < 5  # whoever leaves serves until the others can

@@ -1,0 +1,66 @@
+"""A restart without a pause: a worker that is to leave serves on until those who come can.
+
+On SIGHUP gunicorn starts new workers and asks the old ones to leave in the same moment.  A new one
+takes seconds to load the program and the model, in which nobody would serve.  So the master leaves
+a file for each worker that is starting, and an old one that is asked to leave looks for them.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from musicrec.shedding import SheddingWorker
+
+LONGEST = 60.0
+"""Seconds after which a worker leaves though no other is ready, so that none stays for ever."""
+
+
+class Starting:
+    """Who is starting, as files in a folder that the master and its workers share."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def begin(self, age: int) -> None:
+        """Note, in the master and before the fork, that a worker is about to start."""
+        self._file(age).touch()
+
+    def end(self, age: int) -> None:
+        """Note that it serves, or is gone."""
+        self._file(age).unlink(missing_ok=True)
+
+    def is_any_younger(self, age: int) -> bool:
+        """Return whether a worker is starting that came after this one."""
+        return any(int(path.suffix[1:]) > age for path in self._folder.glob("starting.*"))
+
+    def _file(self, age: int) -> Path:
+        return self._folder / f"starting.{age}"
+
+
+class Worker(SheddingWorker):
+    """The worker that turns away what waited too long, and that waits for who takes its place."""
+
+    starting: Starting
+    """Set by gunicorn's configuration, before the fork."""
+
+    _asked_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Leave, or note that it was asked to."""
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+        self._leave_if_due()
+
+    def notify(self) -> None:
+        """Tell the master that this lives, about once a second; and leave where it is time to."""
+        super().notify()
+        if self._asked_at is not None:
+            self._leave_if_due()
+
+    def _leave_if_due(self) -> None:
+        assert self._asked_at is not None  # noqa: S101 (for the type checker)
+        waited = time.monotonic() - self._asked_at
+        if waited > LONGEST or not self.starting.is_any_younger(self.age):
+            super().handle_exit(0, None)
