@@ -1,5 +1,6 @@
 """The CloudFormation templates: linted, and deployed to a simulated AWS."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -136,3 +137,54 @@ def test_the_schedule_runs_once_and_web_is_drained_before_it_stops():
     delay = int(attributes["deregistration_delay.timeout_seconds"])
     container = resources["WebTask"]["Properties"]["ContainerDefinitions"][0]
     assert delay >= container["StopTimeout"] >= 20  # gunicorn's graceful_timeout
+
+
+def test_the_costs_in_the_docs_follow_from_their_unit_prices_and_the_template():
+    text = (FOLDER.parents[1] / "docs" / "deploy.md").read_text().split("## What it costs")[1]
+    rows = {
+        cells[0].strip(): [cell.strip(" *") for cell in cells[1:]]
+        for line in text.splitlines()
+        if line.startswith("| ") and len(cells := line.strip("| ").split("|")) > 1
+    }
+
+    def price(start):
+        (cells,) = [cells for name, cells in rows.items() if name.startswith(start)]
+        return [float(part) for part in re.split("[;,] ", cells[0])]
+
+    (vcpu,), (gb,), (address,) = price("vCPU"), price("GB of memory"), price("public address (")
+    disk, caches, rest = price("GB of RDS"), price("cache."), price("load balancer with")
+    resources = template("musicrec")["Resources"]
+
+    def task(name, size):
+        properties = resources[name]["Properties"]
+        cpu, memory = properties["Cpu"], properties["Memory"]
+        if name == "TrainingTask":
+            cpu, memory = size["TrainingCpu"], size["TrainingMemory"]
+        return 730 * (int(cpu) / 1024 * vcpu + int(memory) / 1024 * gb)
+
+    said = {
+        name: [int(cell.rsplit(": ", 1)[-1].replace(",", "")) for cell in cells]
+        for name, cells in rows.items()
+        if len(cells) == 3 and name not in ("", "---", "for about") and "-" not in cells[0]
+    }
+    for column, size in enumerate(template("musicrec")["Mappings"]["Sizes"].values()):
+        is_double = size["MultiAz"] == "true"
+        parts = {
+            "web": int(size["Web"]) * task("WebTask", size),
+            "worker": resources["WorkerService"]["Properties"]["DesiredCount"]
+            * task("WorkerTask", size),
+            "training": task("TrainingTask", size),
+            "schedule": task("BeatTask", size),
+            "public": (int(size["Web"]) + 2 + 1 + 1 + 2) * address * 730,
+            "RDS": 730 * price(size["Database"])[0],
+            "storage": int(size["Storage"]) * disk[is_double],
+            "ElastiCache": (2 if is_double else 1) * caches[column] * 730,
+            "load balancer": rest[column],
+        }
+        for start, dollars in parts.items():
+            (named,) = [cells for name, cells in said.items() if name.startswith(start)]
+            assert abs(named[column] - dollars) <= 1, (start, column, dollars)
+        together = next(cells for name, cells in said.items() if "together" in name)
+        assert together[column] == sum(
+            cells[column] for name, cells in said.items() if "together" not in name
+        )
