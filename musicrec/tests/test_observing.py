@@ -4,22 +4,26 @@ import io
 import json
 import logging
 import logging.config
+import subprocess
+import sys
+from urllib.parse import quote, urlencode
 
 import pytest
 import structlog
+from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.models import ApiToken
+from accounts.models import ApiToken, User
 from musicrec.logs import REMOVED, logging_config, scrub
 from musicrec.middleware import DatabaseAway
 from musicrec.replica import AnalyticsRouter, read_analytics_from_replica, reading_analytics
 from musicrec.shedding import RETRY_AFTER, shed
 from recommendations.models import Feedback
-from recommendations.tests.factories import make_listener, make_token, make_track
+from recommendations.tests.factories import make_listener, make_token, make_track, make_user
 
 
 @pytest.fixture
@@ -231,3 +235,55 @@ def test_only_a_read_below_analytics_is_served_by_the_replica(method, path, read
 
     with override_settings(ANALYTICS_URL="postgres://replica"):
         read_analytics_from_replica(view)(RequestFactory().generic(method, path))
+
+
+_LOOK = """
+import sys
+import django
+django.setup()
+from django.db import connection, connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from accounts.models import User
+client = Client(headers={"accept": "text/html"}, raise_request_exception=True)
+client.force_login(User.objects.get(email="root@example.com"))
+for path in sys.argv[1:]:
+    with CaptureQueriesContext(connections["analytics"]) as replica:
+        with CaptureQueriesContext(connection) as primary:
+            answer = client.get(path, follow=True)
+    print(path, answer.status_code, len(replica) > 0)
+    asked = [query["sql"] for query in replica.captured_queries]
+    assert not any("accounts_user" in sql and "password" in sql for sql in asked), asked
+    assert any("django_session" in query["sql"] for query in primary.captured_queries)
+"""
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_console_is_served_by_a_replica_that_takes_no_writes(child_environment):
+    """A second connection to the same rows stands for the replica: it is read-only as one is."""
+    make_user(is_staff=True, is_superuser=True)
+    User.objects.update(email="root@example.com")
+    listener = make_listener()
+    paths = [
+        "/analytics",
+        "/analytics/system-metrics",
+        "/analytics/ab-testing",
+        "/analytics/contextual-bandits",
+        "/analytics/models",
+        f"/analytics/listeners?q={listener.uuid}",
+        "/analytics/catalogue",
+        "/analytics/dead-letters",
+        "/analytics/audit-log",
+    ]
+    url = child_environment["DATABASE_URL"]
+    read_only = urlencode({"options": "-c default_transaction_read_only=on"}, quote_via=quote)
+    replica = f"{url}{'&' if '?' in url else '?'}{read_only}"
+    done = subprocess.run(  # noqa: S603 (our own command)
+        [sys.executable, "-c", _LOOK, *paths],
+        env=child_environment | {"ANALYTICS_DATABASE_URL": replica},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines() == [f"{path} 200 True" for path in paths]
