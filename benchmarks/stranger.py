@@ -12,6 +12,7 @@ import random
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from typing import Any
@@ -112,8 +113,12 @@ def main(url: str, key: str) -> int:
             sys.exit("a track that was rated 1 came again")
         changed += names != shown
     print(f"lists: {len(first)} asked for, {changed} changed after feedback")
-    found = api("GET", f"/search?q=artist 7 of {run}")["artists"]
-    print("search:", [artist["artist"] for artist in found][:2])
+    asked_for = f"Artist 7 of {run}"
+    query = urllib.parse.urlencode({"q": asked_for.lower()})
+    found = [artist["artist"] for artist in api("GET", f"/search?{query}")["artists"]]
+    print("search:", found)
+    if found[:1] != [asked_for]:
+        sys.exit(f"{asked_for!r} is not what was found first")
     for name in people:
         api("DELETE", f"/listeners/{name}")
     print("listeners erased")

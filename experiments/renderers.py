@@ -9,7 +9,7 @@ from rest_framework.renderers import BaseRenderer
 
 
 class CSVRenderer(BaseRenderer):
-    """One row per experiment, metric and variant; an error as its one row."""
+    """One row per experiment, metric and variant."""
 
     media_type = "text/csv"
     format = "csv"
@@ -27,8 +27,6 @@ class CSVRenderer(BaseRenderer):
             for experiment in data.get("experiments", ())
             for row in experiment.get("metrics", ())
         ]
-        if "experiments" not in data:
-            rows = [{key: str(value) for key, value in data.items()}]
         out = io.StringIO()
         if rows:
             writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")

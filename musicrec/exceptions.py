@@ -9,6 +9,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions, status
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
@@ -73,9 +74,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         response = handled
         code, detail, errors = _told(exc)
     response.data = problem(response.status_code, code, detail, errors)
-    renderer = getattr(context.get("request"), "accepted_renderer", None)
+    request = context.get("request")
+    renderer = getattr(request, "accepted_renderer", None)
     if renderer is None or renderer.format != "html":
         response.content_type = PROBLEM
+        if renderer is not None:  # a refusal is JSON also to whoever asked for CSV
+            request.accepted_renderer = JSONRenderer()
     return response
 
 

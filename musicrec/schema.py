@@ -6,6 +6,7 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated
+from rest_framework.renderers import TemplateHTMLRenderer
 
 from accounts.permissions import MayCall, ServicesOnly, StaffOrAnalytics, scope_of
 from musicrec.examples import REQUESTS, RESPONSES
@@ -87,6 +88,13 @@ _ERRORS: dict[int, tuple[str, str, str, str]] = {
         "There is too much to do at the moment. Please try again shortly.",
     ),
 }
+_PAGE = {
+    "text/html": {
+        "schema": {"type": "string"},
+        "examples": {"page": {"value": "<!doctype html><title>musicrec</title>…"}},
+    }
+}
+_TO_LOGIN = {"description": "The page was asked for by nobody: to the page where one logs in."}
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -121,8 +129,13 @@ class DescribedSchema(AutoSchema):
             return None
         told = operation.get("description", "").strip()
         operation["description"] = f"{told}\n\n**Who may call:** {self._who()}".strip()
+        has_page = TemplateHTMLRenderer in self.view.renderer_classes
         for status in self._errors(operation):
-            operation["responses"].setdefault(str(status), _error(status))
+            answer = operation["responses"].setdefault(str(status), _error(status))
+            if has_page:  # the same, for whoever asked for the page
+                answer["content"] |= _PAGE
+        if has_page:
+            operation["responses"].setdefault("302", dict(_TO_LOGIN))
         name = f"{self.method} {self.path}"
         for content in operation.get("requestBody", {}).get("content", {}).values():
             if name in REQUESTS and content is not None:

@@ -25,3 +25,10 @@ def test_a_fault_of_ours_is_answered_in_the_callers_form_and_tells_nothing(clien
     assert response.status_code == 500
     assert response.headers["content-type"].startswith(kind)
     assert "secret" not in response.content.decode()
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_refusal_is_json_whatever_the_answer_would_have_been(client, form):
+    response = client.get("/analytics/ab-testing", {"format": form})
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
