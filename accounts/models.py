@@ -19,10 +19,21 @@ from accounts.service_accounts import ServiceAccount, ServiceKey
 from accounts.vocabulary import Mood
 from musicrec.prepared import Parameter, PreparedRow
 
-__all__ = ["ApiToken", "Listener", "Preferences", "ServiceAccount", "ServiceKey", "User"]
+__all__ = [
+    "AnsweredRequest",
+    "ApiToken",
+    "Listener",
+    "Preferences",
+    "ServiceAccount",
+    "ServiceKey",
+    "User",
+]
 
 MAX_EMAIL = 254
 """Characters of an email, as Django's field has it."""
+
+MAX_KEY = 64
+"""Characters of the key by which a client's request is known again."""
 
 
 class UserManager(BaseUserManager["User"]):
@@ -223,3 +234,34 @@ class ApiToken(models.Model):
     def digest_of(secret: str) -> bytes:
         """Return what is kept of `secret`, 32 bytes."""
         return hashlib.sha256(secret.encode()).digest()
+
+
+class AnsweredRequest(models.Model):
+    """A request with a key, and what it was answered; of a listener, or of a service.
+
+    Without a row nothing is lost but that a repeat would be taken for a new request.
+    """
+
+    listener = models.ForeignKey(Listener, null=True, on_delete=models.CASCADE)
+    service = models.ForeignKey(ServiceAccount, null=True, on_delete=models.CASCADE)
+    key = models.CharField(max_length=MAX_KEY)
+    asked = models.BinaryField(max_length=32, help_text="SHA-256 of address and body")
+    answer = models.BinaryField(null=True, help_text="compressed JSON; none where it was a secret")
+    answered_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["listener", "service", "key"],
+                nulls_distinct=False,
+                name="request_answered_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(listener=None, service__isnull=False)
+                | models.Q(listener__isnull=False, service=None),
+                name="answered_request_of_one_caller",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

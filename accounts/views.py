@@ -1,6 +1,7 @@
 """Accounts for apps: registering, tokens, preferences."""
 
 from datetime import timedelta
+from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import send_verification_email_to_address
@@ -24,6 +25,7 @@ from accounts import services, sign_in_log
 from accounts.callers import caller
 from accounts.models import ApiToken, User
 from accounts.passwords import may_try
+from accounts.repeats import IDEMPOTENCY_KEY, answer_once
 from accounts.second_factor import check_code, has_authenticator, has_second_factor
 from accounts.serializers import (
     IssuedTokenSerializer,
@@ -138,20 +140,29 @@ class TokensView(APIView):
         tokens = ApiToken.objects.of(request.user).valid(at=timezone.now()).order_by("-created_at")
         return Response(TokenSerializer(tokens[: services.MAX_TOKENS], many=True).data)
 
-    @extend_schema(request=NewTokenSerializer, responses={201: IssuedTokenSerializer})
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
+        request=NewTokenSerializer,
+        responses={201: IssuedTokenSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Issue a token; its secret is in this answer and nowhere else."""
         serializer = NewTokenSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
-        issued = services.issue_named_token(
-            user=request.user,
-            name=given["name"],
-            at=timezone.now(),
-            lifetime=timedelta(days=given["days"]) if "days" in given else None,
-            second_factor=has_second_factor(request),
-        )
-        return Response(IssuedTokenSerializer(issued).data, status=status.HTTP_201_CREATED)
+
+        def act() -> dict[str, Any]:
+            issued = services.issue_named_token(
+                user=request.user,
+                name=given["name"],
+                at=timezone.now(),
+                lifetime=timedelta(days=given["days"]) if "days" in given else None,
+                second_factor=has_second_factor(request),
+            )
+            return IssuedTokenSerializer(issued).data
+
+        answer = answer_once(request, caller(request), act, keep=False)
+        return Response(answer, status=status.HTTP_201_CREATED)
 
 
 class TokenDetailView(APIView):

@@ -341,6 +341,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommendations.tasks.forget_visitors",
         "schedule": crontab(hour=4, minute=10),
     },
+    "forget-answers": {
+        "task": "recommendations.tasks.forget_answers",
+        "schedule": crontab(minute=20),
+    },
     "resume-imports": {"task": "recommendations.tasks.resume_imports", "schedule": 60.0},
     "nightly-training": {
         "task": "recommendations.tasks.start_training",

@@ -14,6 +14,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from accounts import repeats
 from recommendations.models import Heartbeat, OutboxEvent, TrainingRun
 from recommendations.services import effects, heartbeats, measuring, rollups, visitors
 from recommendations.services import train as training
@@ -127,6 +128,12 @@ def resume_imports() -> None:
 def forget_visitors() -> None:
     """Erase visitors who never signed up; nightly."""
     visitors.forget_visitors(at=timezone.now())
+
+
+@shared_task
+def forget_answers() -> None:
+    """Forget what requests with a key were answered long ago; hourly."""
+    repeats.forget_answers(at=timezone.now())
 
 
 def queue_import(pk: int) -> None:

@@ -21,7 +21,7 @@ from django.db import models, transaction
 from django.db.models import F, Func, Value
 from django.db.models.functions import Cast, Concat
 
-from accounts.models import ApiToken, Listener, Preferences, User
+from accounts.models import AnsweredRequest, ApiToken, Listener, Preferences, User
 from bandits.models import Decision
 from experiments.models import Exposure, ListenerDay, ListenerTotal, SeenValue
 from musicrec.exceptions import RuleViolation
@@ -87,6 +87,7 @@ OF_LISTENERS = (
     Section("hidden", Hidden, "listener", add=(*_TRACK, "artist__name")),
     Section("taste", Taste, "listener"),
     Section("recommendations", Recommendation, "listener"),
+    Section("answered_requests", AnsweredRequest, "listener", leave_out=("answer",)),
     Section("imports", HistoryImport, "listener", leave_out=("content",)),
     Section("bandit_decisions", Decision, "listener"),
     Section("experiments", Exposure, "listener", add=("variant__key", "phase__experiment__key")),
@@ -172,6 +173,8 @@ def erase(listener: Listener) -> None:
         listener=None, context={}, event_id=Concat(Value("erased-"), Cast(F("pk"), _TEXT))
     )
     Recommendation.objects.of(listener).update(listener=None, context=_SITUATION)
+    if listener.service is not None:  # their list may be in an answer about many
+        AnsweredRequest.objects.filter(service=listener.service).delete()
     if user is not None:
         keys = UserSession.objects.filter(user=user).values_list("session_key", flat=True)
         Session.objects.filter(session_key__in=list(keys)).delete()

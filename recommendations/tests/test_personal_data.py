@@ -78,7 +78,8 @@ def mia(tracks):
     api = APIClient()
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
     api.post("/preferences/set", {"genres": ["jazz"], "energy": 0.4})
-    slate = api.post("/recommend", {"mood": "happy", "exclude": ["t1"]}).json()
+    asked = {"mood": "happy", "exclude": ["t1"]}
+    slate = api.post("/recommend", asked, headers={"idempotency-key": EMAIL}).json()
     first, second = (item["track_id"] for item in slate["recommendations"][:2])
     answer = {"recommendation_id": slate["recommendation_id"], "kind": "like"}
     api.post("/feedback", {"track_id": first, "event_id": f"of {EMAIL}", **answer})

@@ -1,5 +1,7 @@
 """Asking for recommendations and responding to them."""
 
+from typing import Any
+
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -10,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
+from accounts.repeats import IDEMPOTENCY_KEY, answer_once, idempotency_key
 from accounts.service_accounts import Scope
 from recommendations.models import Recommendation, Track
 from recommendations.serializers import (
@@ -28,29 +31,15 @@ from recommendations.services.visitors import state_what_is_named
 from recommendations.tasks import nudge_on_commit
 
 
-def idempotency_key(request: Request, *, longest: int = 64) -> str | None:
-    """Return the header by which a repeated request is known again, or None.
-
-    Raises:
-        ValidationError: it is too long, or holds more than visible ASCII.
-    """
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 1 <= len(key) <= longest or not all("!" <= sign <= "~" for sign in key):
-        raise ValidationError(
-            {"Idempotency-Key": f"This is 1 to {longest} visible characters of ASCII."}
-        )
-    return key
-
-
 class RecommendView(APIView):
     """A personal list."""
 
     visitors_may_call = True
     service_scope = Scope.RECOMMEND
 
-    @extend_schema(request=WishesSerializer, responses={200: AnswerSerializer})
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY], request=WishesSerializer, responses={200: AnswerSerializer}
+    )
     def post(self, request: Request) -> Response:
         """Answer the tracks to play now, best first, each with its reason."""
         serializer = WishesSerializer(data=request.data)
@@ -61,13 +50,18 @@ class RecommendView(APIView):
         listener = caller(request, serializer.validated_data.get("user_id"))
         if listener.is_visitor:
             state_what_is_named(listener, serializer.validated_data)
-        answer = recommend(
-            listener=listener,
-            wishes=serializer.to_wishes(),
-            at=timezone.now(),
-            strategy=strategy,
-        )
-        return Response(answer_data(answer))
+
+        def act() -> dict[str, Any]:
+            return answer_data(
+                recommend(
+                    listener=listener,
+                    wishes=serializer.to_wishes(),
+                    at=timezone.now(),
+                    strategy=strategy,
+                )
+            )
+
+        return Response(answer_once(request, listener, act))
 
 
 class RecommendRowsView(APIView):
@@ -75,16 +69,19 @@ class RecommendRowsView(APIView):
 
     service_scope = Scope.RECOMMEND
 
-    @extend_schema(request=RowWishesSerializer, responses={200: RowsSerializer})
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY], request=RowWishesSerializer, responses={200: RowsSerializer}
+    )
     def post(self, request: Request) -> Response:
         """Answer the list for now and further rows, each with a title that says why."""
         serializer = RowWishesSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         listener = caller(request, serializer.validated_data.get("user_id"))
         wishes = serializer.to_wishes(n=serializer.validated_data["n_per_row"])
-        rows = recommend_rows(listener=listener, wishes=wishes, at=timezone.now())
-        return Response(
-            {
+
+        def act() -> dict[str, Any]:
+            rows = recommend_rows(listener=listener, wishes=wishes, at=timezone.now())
+            return {
                 "rows": [
                     {
                         "key": row.key,
@@ -95,7 +92,8 @@ class RecommendRowsView(APIView):
                     for row in rows
                 ]
             }
-        )
+
+        return Response(answer_once(request, listener, act))
 
 
 class FeedbackView(APIView):
@@ -105,7 +103,9 @@ class FeedbackView(APIView):
     service_scope = Scope.WRITE
 
     @extend_schema(
-        request=FeedbackSerializer, responses={201: RecordedSerializer, 200: RecordedSerializer}
+        parameters=[IDEMPOTENCY_KEY],
+        request=FeedbackSerializer,
+        responses={201: RecordedSerializer, 200: RecordedSerializer},
     )
     def post(self, request: Request) -> Response:
         """Take a response; the next list already knows it."""

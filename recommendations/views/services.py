@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.models import Listener
 from accounts.permissions import ServicesOnly
+from accounts.repeats import IDEMPOTENCY_KEY, answer_once, idempotency_key
 from accounts.service_accounts import Scope
 from musicrec.parsers import BulkJSONLinesParser, BulkJSONParser, TakesBulk
 from recommendations.models import Taste
@@ -36,7 +37,6 @@ from recommendations.services.bulk_feedback import MAX_ROWS, record_many
 from recommendations.services.exports import EXPORTS, as_csv, as_json_lines
 from recommendations.services.upserts import upsert_listeners
 from recommendations.tasks import nudge_on_commit
-from recommendations.views.listening import idempotency_key
 
 MAX_LISTENERS = 1000
 
@@ -64,7 +64,8 @@ class BulkFeedbackView(TakesBulk, APIView):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("mode", str, enum=["accumulate", "overwrite"], default="accumulate")
+            IDEMPOTENCY_KEY,
+            OpenApiParameter("mode", str, enum=["accumulate", "overwrite"], default="accumulate"),
         ],
         request={
             "application/json": {"type": "array", "items": {"type": "object"}, "maxItems": 10_000},
@@ -158,30 +159,35 @@ class BatchView(APIView):
     permission_classes = (ServicesOnly,)
     service_scope = Scope.RECOMMEND
 
-    @extend_schema(request=BatchSerializer, responses={200: BatchedSerializer})
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY], request=BatchSerializer, responses={200: BatchedSerializer}
+    )
     def post(self, request: Request) -> Response:
         """Answer a list for each of up to 1,000 listeners, for mails and home pages."""
         serializer = BatchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
         names = list(dict.fromkeys(given["user_ids"]))
-        own = Listener.objects.of_service(request.user.service).select_related("preferences")
+        service = request.user.service
+        own = Listener.objects.of_service(service).select_related("preferences")
         found = {row.external_id: row for row in own.filter(external_id__in=names)}
         listeners = [found[name] for name in names if name in found]
-        answers = recommend_many(
-            listeners=listeners,
-            wishes=serializer.to_wishes(n=given["n_recommendations"]),
-            at=timezone.now(),
-        )
-        return Response(
-            {
+
+        def act() -> dict[str, Any]:
+            answers = recommend_many(
+                listeners=listeners,
+                wishes=serializer.to_wishes(n=given["n_recommendations"]),
+                at=timezone.now(),
+            )
+            return {
                 "results": [
                     {"user_id": listener.external_id, **answer_data(answer)}
                     for listener, answer in zip(listeners, answers, strict=True)
                 ],
                 "unknown": [name for name in names if name not in found],
             }
-        )
+
+        return Response(answer_once(request, service, act))
 
 
 class ExportView(APIView):
