@@ -2078,6 +2078,13 @@ export interface operations {
                     };
                 };
             };
+            /** @description The page was asked for by nobody: to the page where one logs in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request makes no sense. */
             400: {
                 headers: {
@@ -2085,6 +2092,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Nobody is logged in, or the token is not valid. */
@@ -2094,6 +2102,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The caller may not do this. */
@@ -2103,6 +2112,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description There is no such thing. */
@@ -2112,6 +2122,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The answer cannot be of the type asked for. */
@@ -2121,6 +2132,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Too many calls; Retry-After says when to come again. */
@@ -2131,6 +2143,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The database is away, or there is too much to do; Retry-After says when to come again. */
@@ -2141,6 +2154,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -2169,6 +2183,13 @@ export interface operations {
                     };
                 };
             };
+            /** @description The page was asked for by nobody: to the page where one logs in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request makes no sense. */
             400: {
                 headers: {
@@ -2176,6 +2197,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Nobody is logged in, or the token is not valid. */
@@ -2185,6 +2207,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The caller may not do this. */
@@ -2194,6 +2217,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description There is no such thing. */
@@ -2203,6 +2227,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The answer cannot be of the type asked for. */
@@ -2212,6 +2237,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Too many calls; Retry-After says when to come again. */
@@ -2222,6 +2248,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The database is away, or there is too much to do; Retry-After says when to come again. */
@@ -2232,6 +2259,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -2287,6 +2315,13 @@ export interface operations {
                     };
                 };
             };
+            /** @description The page was asked for by nobody: to the page where one logs in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request makes no sense. */
             400: {
                 headers: {
@@ -2294,6 +2329,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Nobody is logged in, or the token is not valid. */
@@ -2303,6 +2339,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The caller may not do this. */
@@ -2312,6 +2349,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description There is no such thing. */
@@ -2321,6 +2359,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The answer cannot be of the type asked for. */
@@ -2330,6 +2369,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Too many calls; Retry-After says when to come again. */
@@ -2340,6 +2380,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The database is away, or there is too much to do; Retry-After says when to come again. */
@@ -2350,6 +2391,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -2374,6 +2416,13 @@ export interface operations {
                     "text/html": components["schemas"]["Bandits"];
                 };
             };
+            /** @description The page was asked for by nobody: to the page where one logs in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request makes no sense. */
             400: {
                 headers: {
@@ -2381,6 +2430,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Nobody is logged in, or the token is not valid. */
@@ -2390,6 +2440,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The caller may not do this. */
@@ -2399,6 +2450,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description There is no such thing. */
@@ -2408,6 +2460,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The answer cannot be of the type asked for. */
@@ -2417,6 +2470,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Too many calls; Retry-After says when to come again. */
@@ -2427,6 +2481,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The database is away, or there is too much to do; Retry-After says when to come again. */
@@ -2437,6 +2492,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -2465,6 +2521,13 @@ export interface operations {
                     };
                 };
             };
+            /** @description The page was asked for by nobody: to the page where one logs in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request makes no sense. */
             400: {
                 headers: {
@@ -2472,6 +2535,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Nobody is logged in, or the token is not valid. */
@@ -2481,6 +2545,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The caller may not do this. */
@@ -2490,6 +2555,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description There is no such thing. */
@@ -2499,6 +2565,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The answer cannot be of the type asked for. */
@@ -2508,6 +2575,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Too many calls; Retry-After says when to come again. */
@@ -2518,6 +2586,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The database is away, or there is too much to do; Retry-After says when to come again. */
@@ -2528,6 +2597,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -2556,6 +2626,13 @@ export interface operations {
                     };
                 };
             };
+            /** @description The page was asked for by nobody: to the page where one logs in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request makes no sense. */
             400: {
                 headers: {
@@ -2563,6 +2640,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Nobody is logged in, or the token is not valid. */
@@ -2572,6 +2650,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The caller may not do this. */
@@ -2581,6 +2660,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description There is no such thing. */
@@ -2590,6 +2670,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The answer cannot be of the type asked for. */
@@ -2599,6 +2680,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Too many calls; Retry-After says when to come again. */
@@ -2609,6 +2691,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The database is away, or there is too much to do; Retry-After says when to come again. */
@@ -2619,6 +2702,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -2647,6 +2731,13 @@ export interface operations {
                     };
                 };
             };
+            /** @description The page was asked for by nobody: to the page where one logs in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request makes no sense. */
             400: {
                 headers: {
@@ -2654,6 +2745,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Nobody is logged in, or the token is not valid. */
@@ -2663,6 +2755,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The caller may not do this. */
@@ -2672,6 +2765,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description There is no such thing. */
@@ -2681,6 +2775,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The answer cannot be of the type asked for. */
@@ -2690,6 +2785,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description Too many calls; Retry-After says when to come again. */
@@ -2700,6 +2796,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
             /** @description The database is away, or there is too much to do; Retry-After says when to come again. */
@@ -2710,6 +2807,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -3296,7 +3394,10 @@ export interface operations {
     feedback_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description of the client's choice: a repeat with the same key is not done a second time */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3506,7 +3607,10 @@ export interface operations {
             query?: {
                 mode?: "accumulate" | "overwrite";
             };
-            header?: never;
+            header?: {
+                /** @description of the client's choice: a repeat with the same key is not done a second time */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5696,7 +5800,10 @@ export interface operations {
     me_tokens_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description of the client's choice: a repeat with the same key is not done a second time */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6011,7 +6118,10 @@ export interface operations {
     recommend_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description of the client's choice: a repeat with the same key is not done a second time */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6126,7 +6236,10 @@ export interface operations {
     recommend_batch_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description of the client's choice: a repeat with the same key is not done a second time */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6241,7 +6354,10 @@ export interface operations {
     recommend_rows_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description of the client's choice: a repeat with the same key is not done a second time */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
