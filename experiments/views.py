@@ -44,12 +44,11 @@ class ExperimentsView(APIView):
             return Response(context, template_name="experiments/list.html")
         else:
             found = list(experiments)
-        made = [
-            reports.report(
-                experiment, at=at, options=_options(asked, experiment), segment=asked["segment"]
-            )
-            for experiment in found
-        ]
+        made = reports.report_each(
+            [(experiment, _options(asked, experiment)) for experiment in found],
+            at=at,
+            segment=asked["segment"],
+        )
         if is_page:
             context = pages.detail_page(made[0], asked)
             return Response(context, template_name="experiments/detail.html")

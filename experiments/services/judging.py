@@ -1,10 +1,13 @@
 """From sums to a verdict, and to the acts that follow from it by themselves."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
 from django.db import transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, Sum
 
 from experiments.analysis import Options, analyse, head_to_head, pre_exposure_p_value
 from experiments.core.health import (
@@ -27,6 +30,7 @@ from experiments.models import (
     TrendPoint,
     Variant,
 )
+from experiments.models.reporting import MomentsQuerySet
 from experiments.services import lifecycle
 
 
@@ -88,16 +92,43 @@ def current_moments(phase: Phase, *, segment: str = "") -> dict[tuple[int, int],
     Fixed and hybrid tests speak once: after the planned end their numbers are the ones of that
     day.  A segment is always the newest.
     """
-    if not segment and (
-        phase.planned_end_at is not None and phase.experiment.method != Method.SEQUENTIAL
-    ):
-        frozen = TrendPoint.objects.of_phase(phase).filter(as_of__lte=phase.planned_end_at.date())
-        last = frozen.order_by("-as_of").values_list("as_of", flat=True)[:1]
-        return frozen.filter(as_of__in=list(last)).added("metric_id", "variant_id")
-    rows: QuerySet[CohortMoments] = CohortMoments.objects.of_phase(phase)
+    return moments_by_phase([phase], segment=segment)[phase.pk]
+
+
+def moments_by_phase(
+    phases: Sequence[Phase], *, segment: str = ""
+) -> dict[int, dict[tuple[int, int], Moments]]:
+    """Return `current_moments` of phases by their ids, in three queries at most."""
+    frozen = [
+        phase
+        for phase in phases
+        if not segment
+        and phase.planned_end_at is not None
+        and phase.experiment.method != Method.SEQUENTIAL
+    ]
+    newest: MomentsQuerySet = CohortMoments.objects.filter(
+        phase__in=[phase for phase in phases if phase not in frozen]
+    )
     if segment:
-        rows = rows.filter(Q(segment=segment) | Q(segment__startswith=f"{segment}/"))
-    return rows.added("metric_id", "variant_id")
+        newest = newest.filter(Q(segment=segment) | Q(segment__startswith=f"{segment}/"))
+    by_phase: dict[int, dict[tuple[int, int], Moments]] = {phase.pk: {} for phase in phases}
+    for rows in (newest, _at_planned_end(frozen)):
+        for (pk, metric, variant), moments in rows.added(
+            "phase_id", "metric_id", "variant_id"
+        ).items():
+            by_phase[pk][metric, variant] = moments
+    return by_phase
+
+
+def _at_planned_end(phases: Sequence[Phase]) -> MomentsQuerySet:
+    """Return the sums of each phase's last day up to its planned end."""
+    points: MomentsQuerySet = TrendPoint.objects.all()
+    if not phases:
+        return points.none()
+    days = [Q(phase=phase, as_of__lte=phase.planned_end_at.date()) for phase in phases]
+    until = points.filter(reduce(or_, days)).order_by("phase_id", "-as_of").distinct("phase_id")
+    last = [Q(phase=pk, as_of=day) for pk, day in until.values_list("phase_id", "as_of")]
+    return points.filter(reduce(or_, last)) if last else points.none()
 
 
 def _progress(phase: Phase, at: datetime) -> Progress:

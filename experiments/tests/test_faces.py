@@ -10,8 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from experiments import ledger, services
-from experiments.models import Experiment
+from experiments import ledger, reports, services
+from experiments.analysis import Options
+from experiments.core.intervals import Method
+from experiments.models import Experiment, TrendPoint
+from experiments.serializers import report_data
 from experiments.tests.factories import make_draft, make_running
 from experiments.tests.test_rollup import play_out
 
@@ -49,6 +52,27 @@ def test_only_staff_see_results():
     assert "next=/analytics/ab-testing" in response["Location"]
     client.force_login(User.objects.create_user("listener@example.org"))
     assert client.get(ADDRESS).status_code == 403
+
+
+def test_the_report_on_many_is_that_on_each(finished):
+    """Also where one has ended as planned, whose numbers are then those of that day."""
+    finished.method = Method.FIXED
+    finished.save()
+    phase = finished.phases.get()
+    TrendPoint.objects.filter(phase=phase).update(as_of=phase.started_at.date())
+    phase.planned_end_at = phase.started_at + timedelta(days=1)
+    phase.save()
+    at = timezone.now()
+    other = make_running(at=at - timedelta(days=3), planned_listeners=50)
+    play_out(30, lambda v: 3.0, at=at - timedelta(days=3), seed=5)
+    services.roll_up(at=at)
+    asked = [(one, Options(method=Method(one.method))) for one in (other, finished, make_draft())]
+    together = reports.report_each(asked, at=at)
+    alone = [reports.report(one, at=at, options=options) for one, options in asked]
+    assert [report_data(one) for one in together] == [report_data(one) for one in alone]
+    assert [sum(one.totals.values()) for one in together] == [30, 200, 0]
+    assert [bool(one.trend) for one in together] == [True, True, False]
+    assert all(any(result.n for result in one.results) for one in together[:2])
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json"])

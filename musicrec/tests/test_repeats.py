@@ -29,6 +29,7 @@ from recommendations.tests.factories import (
     make_user,
     service_client,
 )
+from recommendations.tests.test_queries import queries_of
 
 KEY = {"idempotency-key": "once"}
 PASSWORD = "a long passphrase"
@@ -260,6 +261,20 @@ def test_what_was_refused_may_be_tried_again_with_its_key(world, monkeypatch):
         assert (answer.status_code, answer.json()["code"]) == (409, "too_many_tokens")
     assert not AnsweredRequest.objects.exists()
     assert own.post("/me/tokens", {"name": "phone"}, headers=KEY).status_code == 201
+
+
+@pytest.mark.django_db
+def test_a_key_costs_three_queries_and_a_repeat_asks_two(world):
+    """The key, its row and its answer; then who asks, and what they were answered."""
+    _, own, _, _ = world
+
+    def ask(**headers):
+        return lambda: own.post("/recommend", {"n_recommendations": 5}, headers=headers)
+
+    ask()()  # loads the model, builds the taste, records the exposure
+    without = queries_of(ask())
+    assert len(queries_of(ask(**KEY))) == len(without) + 3
+    assert len(queries_of(ask(**KEY))) == 2
 
 
 @pytest.mark.django_db
