@@ -11,7 +11,9 @@ from experiments.reports import Report, Result, Summary
 class OptionsSerializer(serializers.Serializer):
     """The query string: which experiment, and the switches of its results."""
 
-    experiment = serializers.SlugField(required=False, help_text="key; one experiment alone")
+    experiment = serializers.SlugField(
+        max_length=50, required=False, help_text="key; one experiment alone"
+    )
     cuped = serializers.BooleanField(default=True, help_text="use what came before exposure")
     interval = serializers.ChoiceField(
         choices=[method.value for method in Method],

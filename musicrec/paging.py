@@ -15,6 +15,20 @@ from rest_framework.response import Response
 
 MAX_LIMIT = 100
 MAX_CURSOR = 200
+QUERY: list[dict[str, Any]] = [
+    {
+        "name": "cursor",
+        "type": {"type": "string", "maxLength": MAX_CURSOR},
+        "description": "from `next` or `previous` of another page",
+    },
+    {
+        "name": "limit",
+        "type": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20},
+        "description": "how many on a page",
+    },
+]
+"""How a page is asked for, as the API's description says it."""
+
 _LARGEST = 2**63 - 1
 
 
@@ -108,9 +122,22 @@ class Pages(CursorPagination):
     """
 
     page_size = 20
-    max_page_size = 100
+    max_page_size = MAX_LIMIT
     page_size_query_param = "limit"
     cursor_query_param = "cursor"
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Return what a page is asked for by."""
+        return [
+            {
+                "name": one["name"],
+                "in": "query",
+                "required": False,
+                "description": one["description"],
+                "schema": one["type"],
+            }
+            for one in QUERY
+        ]
 
     def paginate_queryset(
         self, queryset: QuerySet[Any], request: Request, view: Any = None

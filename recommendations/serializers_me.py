@@ -86,13 +86,21 @@ class ProfileSerializer(serializers.Serializer):
     """What a listener may say of themselves; what is left out stays."""
 
     country = serializers.RegexField(
-        r"^([A-Z]{2})?\Z", required=False, allow_blank=True, help_text="ISO 3166-1 alpha-2"
+        r"^([A-Z]{2})?\Z",
+        max_length=2,
+        required=False,
+        allow_blank=True,
+        help_text="ISO 3166-1 alpha-2",
     )
     time_zone = serializers.CharField(
         max_length=64, required=False, allow_blank=True, help_text="IANA name"
     )
     music_service = serializers.RegexField(
-        r"^([a-z0-9_]{1,32})?\Z", required=False, allow_blank=True, help_text="e.g. spotify"
+        r"^([a-z0-9_]{1,32})?\Z",
+        max_length=32,
+        required=False,
+        allow_blank=True,
+        help_text="e.g. spotify",
     )
     onboarded = serializers.BooleanField(required=False)
 

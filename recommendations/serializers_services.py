@@ -100,7 +100,11 @@ class ListenerFactsSerializer(serializers.Serializer):
     """What a service tells of its listener; what is left out stays."""
 
     country = serializers.RegexField(
-        r"^(?:[A-Z]{2})?\Z", required=False, allow_blank=True, help_text="ISO 3166-1 alpha-2"
+        r"^(?:[A-Z]{2})?\Z",
+        max_length=2,
+        required=False,
+        allow_blank=True,
+        help_text="ISO 3166-1 alpha-2",
     )
     time_zone = serializers.CharField(
         max_length=64, required=False, allow_blank=True, help_text="IANA name"

@@ -134,3 +134,40 @@ def test_the_python_client_of_the_docs_is_python():
     assert blocks
     for block in blocks:
         compile(block, "docs/api.md", "exec")
+
+
+def unbounded(name, part, components):
+    """The places below a schema where a number or a text has no end."""
+    if "$ref" in part:
+        yield from unbounded(name, components[part["$ref"].rsplit("/", 1)[1]], components)
+        return
+    for choice in ("allOf", "oneOf", "anyOf"):
+        for one in part.get(choice, ()):
+            yield from unbounded(name, one, components)
+    for key, value in part.get("properties", {}).items():
+        yield from unbounded(f"{name}.{key}", value, components)
+    if "items" in part:
+        if "maxItems" not in part:
+            yield f"{name}[]"
+        yield from unbounded(f"{name}[]", part["items"], components)
+    kind = part.get("type")
+    if "enum" in part or part.get("format") in ("uuid", "date-time", "binary", "date"):
+        return
+    if kind == "string" and "maxLength" not in part:
+        yield name
+    if kind in ("integer", "number") and not {"minimum", "maximum"} <= part.keys():
+        yield name
+
+
+def test_every_number_text_and_list_that_is_sent_has_an_end(schema):
+    components = schema["components"]["schemas"]
+    found = []
+    for name, operation in operations(schema):
+        query = [one for one in operation.get("parameters", ()) if one["in"] != "path"]
+        for parameter in query:
+            found += unbounded(f"{name} {parameter['name']}", parameter["schema"], components)
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            found += unbounded(name, content["schema"], components)
+    # How many rows a body may have that is a list of them stands in words.
+    found = [place for place in found if place not in ("PUT /listeners[]", "PUT /tracks[]")]
+    assert not found, "\n".join(found)

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from accounts.permissions import ServicesOnly
 from accounts.service_accounts import Scope
-from musicrec.paging import MAX_LIMIT, KeysetPages
+from musicrec.paging import MAX_LIMIT, QUERY, KeysetPages
 from musicrec.parsers import BulkJSONParser, TakesBulk
 from recommendations.core.arrays import top_k
 from recommendations.core.search_text import normalize
@@ -51,10 +51,7 @@ MAX_QUERY = 200
 N_TRACKS_OF_ARTIST = 20
 N_SIMILAR_ARTISTS = 10
 
-PAGING = [
-    OpenApiParameter("cursor", str, description="from `next` or `previous` of another page"),
-    OpenApiParameter("limit", int, description=f"1 to {MAX_LIMIT}, default 20"),
-]
+PAGING = [OpenApiParameter(**one) for one in QUERY]
 
 
 class QuerySerializer(serializers.Serializer):
@@ -301,7 +298,8 @@ class LatestView(CatalogueView):
     pages = KeysetPages("id")
 
     @extend_schema(
-        parameters=[OpenApiParameter("genre", str), *PAGING], responses={200: TrackPageSerializer}
+        parameters=[OpenApiParameter("genre", {"type": "string", "maxLength": 100}), *PAGING],
+        responses={200: TrackPageSerializer},
     )
     def get(self, request: Request) -> Response:
         """Answer the newest tracks of the catalogue."""

@@ -63,7 +63,17 @@ class ImportView(APIView):
         super().initial(request, *args, **kwargs)
 
     @extend_schema(
-        request={"multipart/form-data": UploadSerializer}, responses={202: HistoryImportSerializer}
+        request={
+            "multipart/form-data": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    "source": {"type": "string", "enum": list(HistoryImport.Source.values)},
+                },
+                "required": ["file"],
+            }
+        },
+        responses={202: HistoryImportSerializer},
     )
     def post(self, request: Request) -> Response:
         """Take a history of Spotify, Last.fm or ListenBrainz; a worker reads it.

@@ -17,7 +17,7 @@ from accounts.models import Listener
 from accounts.permissions import ServicesOnly
 from accounts.repeats import IDEMPOTENCY_KEY, answer_once, idempotency_key
 from accounts.service_accounts import Scope
-from musicrec.parsers import BulkJSONLinesParser, BulkJSONParser, TakesBulk
+from musicrec.parsers import MAX_BULK_BYTES, BulkJSONLinesParser, BulkJSONParser, TakesBulk
 from recommendations.models import Taste
 from recommendations.serializers import answer_data
 from recommendations.serializers_services import (
@@ -69,7 +69,7 @@ class BulkFeedbackView(TakesBulk, APIView):
         ],
         request={
             "application/json": {"type": "array", "items": {"type": "object"}, "maxItems": 10_000},
-            "application/x-ndjson": OpenApiTypes.STR,
+            "application/x-ndjson": {"type": "string", "maxLength": MAX_BULK_BYTES},
         },
         responses={200: BulkRecordedSerializer},
     )

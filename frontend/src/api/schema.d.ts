@@ -1782,14 +1782,8 @@ export interface components {
              * @description comparable within one answer; higher is nearer
              */
             similarity: number;
-            source: components["schemas"]["SimilarTrackSourceEnum"];
+            source: components["schemas"]["SourceEnum"];
         };
-        /**
-         * @description * `listening` - listening
-         *     * `content` - content
-         * @enum {string}
-         */
-        SimilarTrackSourceEnum: "listening" | "content";
         /** @description A situation, all else as it is on average. */
         Situation: {
             key: string;
@@ -1798,6 +1792,12 @@ export interface components {
                 [key: string]: components["schemas"]["Belief"];
             };
         };
+        /**
+         * @description * `listening` - listening
+         *     * `content` - content
+         * @enum {string}
+         */
+        SourceEnum: "listening" | "content";
         /** @description What a client compares to know whether to ask again. */
         State: {
             version: string;
@@ -1964,26 +1964,6 @@ export interface components {
             preview_url: string | null;
             plays: number;
         };
-        /** @description A file to take in. */
-        Upload: {
-            /** Format: uri */
-            file: string;
-            /**
-             * @description found out where left out
-             *
-             *     * `spotify` - Spotify
-             *     * `lastfm` - Lastfm
-             *     * `listenbrainz` - Listenbrainz
-             */
-            source?: components["schemas"]["UploadSourceEnum"];
-        };
-        /**
-         * @description * `spotify` - Spotify
-         *     * `lastfm` - Lastfm
-         *     * `listenbrainz` - Listenbrainz
-         * @enum {string}
-         */
-        UploadSourceEnum: "spotify" | "lastfm" | "listenbrainz";
         /** @description What was done. */
         Upserted: {
             created: number;
@@ -2818,7 +2798,7 @@ export interface operations {
                 /** @description from `next` or `previous` of another page */
                 cursor?: string;
                 genre?: string;
-                /** @description 1 to 100, default 20 */
+                /** @description how many on a page */
                 limit?: number;
                 q?: string;
             };
@@ -3813,7 +3793,7 @@ export interface operations {
                 /** @description from `next` or `previous` of another page */
                 cursor?: string;
                 genre?: string;
-                /** @description 1 to 100, default 20 */
+                /** @description how many on a page */
                 limit?: number;
             };
             header?: never;
@@ -4671,9 +4651,9 @@ export interface operations {
     me_hidden_list: {
         parameters: {
             query?: {
-                /** @description The pagination cursor value. */
+                /** @description from `next` or `previous` of another page */
                 cursor?: string;
-                /** @description Number of results to return per page. */
+                /** @description how many on a page */
                 limit?: number;
             };
             header?: never;
@@ -4960,7 +4940,7 @@ export interface operations {
     me_history_list: {
         parameters: {
             query?: {
-                /** @description The pagination cursor value. */
+                /** @description from `next` or `previous` of another page */
                 cursor?: string;
                 /**
                  * @description * `rating` - Rating
@@ -4972,7 +4952,7 @@ export interface operations {
                  *     * `hide` - Hide
                  */
                 kind?: "rating" | "like" | "dislike" | "play" | "skip" | "save" | "hide";
-                /** @description Number of results to return per page. */
+                /** @description how many on a page */
                 limit?: number;
                 /** @description in title, artist, album */
                 q?: string;
@@ -5067,9 +5047,14 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "multipart/form-data": components["schemas"]["Upload"];
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                    /** @enum {string} */
+                    source?: "spotify" | "lastfm" | "listenbrainz";
+                };
             };
         };
         responses: {
@@ -5178,9 +5163,9 @@ export interface operations {
     me_imports_list: {
         parameters: {
             query?: {
-                /** @description The pagination cursor value. */
+                /** @description from `next` or `previous` of another page */
                 cursor?: string;
-                /** @description Number of results to return per page. */
+                /** @description how many on a page */
                 limit?: number;
             };
             header?: never;
@@ -5353,9 +5338,9 @@ export interface operations {
     me_library_list: {
         parameters: {
             query: {
-                /** @description The pagination cursor value. */
+                /** @description from `next` or `previous` of another page */
                 cursor?: string;
-                /** @description Number of results to return per page. */
+                /** @description how many on a page */
                 limit?: number;
                 /**
                  * @description * `saved` - saved
@@ -6563,7 +6548,7 @@ export interface operations {
                 /** @description from `next` or `previous` of another page */
                 cursor?: string;
                 genre?: string;
-                /** @description 1 to 100, default 20 */
+                /** @description how many on a page */
                 limit?: number;
                 q?: string;
                 year_from?: number;
