@@ -6,14 +6,19 @@ Postgres of its own, through the whole of the API but for the socket.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
+import os
 import sys
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
 
 import numpy as np
 
@@ -47,6 +52,7 @@ def main() -> int:
     settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, 10**9)
     client = _client()
     remove_made_tracks()
+    measure_as_served()
     print(describe_machine())
     measure_bulk(client)
     measure_batch(client)
@@ -68,6 +74,16 @@ def _client() -> Any:
     client = APIClient(SERVER_NAME="localhost")
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     return client
+
+
+def measure_as_served() -> None:
+    """Collect garbage as rarely as web processes do; see deploy/gunicorn.conf.py."""
+    from recommendations.serving import state
+
+    state.current()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def measure_bulk(client: Any) -> None:

@@ -77,18 +77,22 @@ class SparseRows:
 
     def entries_of(self, rows: AnyRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the positions of the entries of `rows`, and which of `rows` each belongs to."""
+        starts, position = self._spans(rows)
+        return position, np.repeat(np.arange(len(rows)), np.diff(starts))
+
+    def _spans(self, rows: AnyRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where each of `rows` would begin by itself, and the positions of its entries."""
         begin = self.starts[rows]
         lengths = self.starts[np.asarray(rows) + 1] - begin
-        owner = np.repeat(np.arange(len(lengths)), lengths)
-        first = np.cumsum(lengths) - lengths
-        position = np.arange(lengths.sum()) + np.repeat(begin - first, lengths)
-        return position, owner
+        starts = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=starts[1:])
+        position = np.repeat(begin - starts[:-1], lengths)
+        position += np.arange(starts[-1])
+        return starts, position
 
     def take(self, rows: AnyRows) -> SparseRows:
         """Return some of the rows, copied, in single precision."""
-        position, _ = self.entries_of(rows)
-        starts = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(self.starts[np.asarray(rows) + 1] - self.starts[rows], out=starts[1:])
+        starts, position = self._spans(rows)
         values = self.values[position].astype(np.float32)
         return SparseRows(starts, self.columns[position], values, self.n_columns)
 

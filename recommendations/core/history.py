@@ -97,9 +97,9 @@ class History:
         """Ratings 1 to 5 or NaN, shape (n,)."""
         return self.records["rating"]
 
-    def heard_since(self, moment: float) -> NDArray[np.int64]:
-        """Return the primary keys of the tracks heard at or after `moment` (epoch seconds)."""
-        heard: NDArray[np.int64] = self.tracks[self.records["heard_at"] >= moment]
+    def heard_since(self, moment: float) -> NDArray[np.bool_]:
+        """Return which tracks were heard at or after `moment` (epoch seconds), shape (n,)."""
+        heard: NDArray[np.bool_] = self.records["heard_at"] >= moment
         return heard
 
     def respond(

@@ -180,9 +180,11 @@ class ServingModel:
             sample = self._components(listener, self._reference)
         else:
             sample = {name: scores[self._reference] for name, scores in scored.items()}
-        moments = {name: Moments.of(scores) for name, scores in sample.items()}
         # Most of these scores are 0, and a sample would miss those that are not.
-        moments["item_to_item"] = Moments.of_sparse(listener.linked)
+        moments = {"item_to_item": Moments.of_sparse(listener.linked)}
+        moments |= {
+            name: Moments.of(scores) for name, scores in sample.items() if name not in moments
+        }
         return self.blend(scored, moments)
 
     def components(self, listener: Listener) -> dict[str, Floats]:

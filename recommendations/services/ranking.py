@@ -155,7 +155,7 @@ def soft_bans_of(
         bans.append(("genres", outside))
     heard = np.zeros(len(catalogue), bool)
     since = (at - settings.MUSICREC["REPEAT_DELAY"]).timestamp()
-    rows = catalogue.rows_of(scene.history.heard_since(since))
+    rows = scene.rows[scene.history.heard_since(since)]
     heard[rows[rows >= 0]] = True
     bans.append(("heard", heard))
     return bans

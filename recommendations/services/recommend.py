@@ -247,4 +247,5 @@ def _known(value: np.floating, *, digits: int) -> float | None:
 
 def as_finite(values: NDArray[np.floating]) -> list[float]:
     """Return values for the ledger; where there is none, the lowest number a real can hold."""
-    return np.nan_to_num(values.astype(float), nan=0.0, neginf=-1e30).tolist()
+    known = values.astype(float)
+    return np.where(np.isnan(known), 0.0, np.maximum(known, -1e30)).tolist()

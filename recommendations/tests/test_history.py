@@ -23,7 +23,7 @@ def test_packing_loses_nothing():
 def test_what_was_said_outweighs_what_was_played():
     history = respond((1, 0.0, 10.0, True), (1, 1.0, 20.0, False))
     assert history.preferences.tolist() == [0.0]
-    assert history.heard_since(20.0).tolist() == [1]
+    assert history.tracks[history.heard_since(20.0)].tolist() == [1]
 
 
 def test_the_later_of_two_ratings_counts_whichever_arrives_first():
