@@ -203,7 +203,8 @@ def item_data(item: Item) -> dict[str, Any]:
         "explanation": item.explanation,
         "reasons": [
             {"signal": reason.signal, "text": reason.text}
-            | ({} if reason.track_id is None else {"track_id": reason.track_id})
+            if reason.track_id is None
+            else reason._asdict()
             for reason in item.reasons
         ],
         "explored": item.explored,

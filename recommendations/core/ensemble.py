@@ -26,7 +26,10 @@ class Moments:
     @classmethod
     def of(cls, scores: Floats) -> Moments:
         """Return the moments; scores that are all alike get a deviation of 1."""
-        return cls._from(float(scores.mean()), float(scores.var(dtype=np.float64)))
+        exact = scores.astype(np.float64)
+        mean = float(exact.sum()) / len(exact)
+        exact -= mean
+        return cls._from(mean, float(exact @ exact) / len(exact))
 
     @classmethod
     def of_sparse(cls, scores: SparseVector) -> Moments:

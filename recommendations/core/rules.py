@@ -73,7 +73,7 @@ def choose_slate(
     soft_bans: Sequence[tuple[str, Mask]],
     artists: NDArray[np.integer],
     vectors: Callable[[Rows], NDArray[np.floating]],
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> Slate:
     """Return the slate with high scores that keeps the rules.
 
@@ -89,8 +89,13 @@ def choose_slate(
         soft_bans: names and masks of rules that give way when too little is left.
         artists: a number for each track's artist, shape (n_tracks,).
         vectors: returns unit content vectors of some rows, shape (n_rows, d).
-        rng: source of the exploration's draw; unused without one.
+        rng: source of the exploration's draw; None where nothing is explored.
+
+    Raises:
+        ValueError: places are to be explored, and there is no `rng`.
     """
+    if rules.n_explored and rng is None:
+        raise ValueError(f"{rules.n_explored} places are to be explored, and there is no rng")
     scores = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32)
     relaxed: str | None = None
     active = list(soft_bans)
@@ -116,7 +121,7 @@ def _fill(
     max_per_artist: int,
     artists: NDArray[np.integer],
     vectors: Callable[[Rows], NDArray[np.floating]],
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> Slate:
     """Return the best slate under one set of rules, perhaps short."""
     ranked = _best(scores, allowed, rules.k * POOL_FACTOR)
@@ -133,7 +138,7 @@ def _fill(
         chosen = pool[order]
     else:
         chosen = pool[:n_exploited]
-    if rules.n_explored == 0:
+    if rng is None or rules.n_explored == 0:
         return Slate(chosen, np.zeros(len(chosen), bool), None)
     rest = pool[~np.isin(pool, chosen)]
     explored = _draw(rest, scores[rest], rules.n_explored, rng)

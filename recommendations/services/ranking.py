@@ -82,7 +82,7 @@ def rank_scores(
         soft_bans=soft_bans_of(scene, wishes, at),
         artists=scene.catalogue.artist_rows,
         vectors=scene.catalogue.content_vectors,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(seed) if rules.n_explored else None,
     )
     return slate, scores
 

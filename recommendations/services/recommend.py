@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -198,7 +199,16 @@ def items_of(
     predictions, confidences = predict(scene, slate.rows)
     items = []
     rows = slate.rows.tolist()
-    for place, (row, why) in enumerate(zip(rows, reasons(scene, rows), strict=True)):
+    told = zip(
+        rows,
+        reasons(scene, rows),
+        scores[slate.rows].tolist(),
+        _known(predictions, digits=2),
+        _known(confidences, digits=3),
+        slate.explored.tolist(),
+        strict=True,
+    )
+    for row, why, score, prediction, confidence, explored in told:
         artist = catalogue.artist_rows[row]
         items.append(
             Item(
@@ -208,9 +218,9 @@ def items_of(
                 artist_id=int(catalogue.artist_pks[artist]),
                 genres=tuple(catalogue.genres_of(row)),
                 facts=catalogue.facts[row],
-                score=float(scores[row]),
-                prediction_score=_known(predictions[place], digits=2),
-                confidence=_known(confidences[place], digits=3),
+                score=score,
+                prediction_score=prediction,
+                confidence=confidence,
                 strategy=strategy,
                 explanation=explanation(why),
                 reasons=tuple(
@@ -221,7 +231,7 @@ def items_of(
                     )
                     for reason in why
                 ),
-                explored=bool(slate.explored[place]),
+                explored=explored,
             )
         )
     return items, predictions
@@ -241,8 +251,8 @@ def predict(scene: Scene, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
     return predictions, confidences
 
 
-def _known(value: np.floating, *, digits: int) -> float | None:
-    return None if np.isnan(value) else round(float(value), digits)
+def _known(values: Floats, *, digits: int) -> list[float | None]:
+    return [None if math.isnan(value) else round(value, digits) for value in values.tolist()]
 
 
 def as_finite(values: NDArray[np.floating]) -> list[float]:
