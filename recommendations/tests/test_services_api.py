@@ -1,15 +1,23 @@
 """What a service does with tracks and listeners of its own."""
 
+import itertools
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Listener
+from accounts.vocabulary import Mood
+from experiments.models import AssignmentSettings
 from recommendations.models import Feedback, OutboxEvent, Recommendation, Retraction, Taste, Track
+from recommendations.services.batch import recommend_many
+from recommendations.services.recommend import recommend
 from recommendations.services.taste import build_taste
+from recommendations.services.wishes import Wishes
 from recommendations.tests.factories import make_track, service_client
 
 pytestmark = pytest.mark.django_db
@@ -257,6 +265,32 @@ def test_a_batch_answers_each_as_a_single_request_would(radio, version):
             },
         )
         assert answered.status_code == 201
+
+
+def test_a_batch_gives_the_very_lists_that_single_requests_give(radio, version, monkeypatch):
+    send(radio, [row(user=f"u{n % 7}", track=f"t{n}", rating=1 + n % 5) for n in range(30)])
+    radio.put("/listeners", [{"user_id": "u7", "genres": ["rock"]}, {"user_id": "u8"}])
+    AssignmentSettings.objects.update(default_policy="contextual_bandit")
+    wishes, at = Wishes(n=15, mood=Mood.HAPPY, adventure=0.7), datetime.now(UTC)
+
+    def listeners():
+        return list(Listener.objects.exclude(service=None).select_related("preferences"))
+
+    def told(answers):
+        return [(a.items, a.recommendation.probabilities, a.recommendation.pk) for a in answers]
+
+    def fix_draws():
+        """Give the slates ids that are known beforehand: bandit and exploration draw by them."""
+        ids = (UUID(int=n * 2**64) for n in itertools.count(1))
+        named = SimpleNamespace(uuid4=lambda: next(ids))
+        monkeypatch.setattr("recommendations.services.recommend.uuid", named)
+
+    fix_draws()
+    single = [recommend(listener=who, wishes=wishes, at=at, record=False) for who in listeners()]
+    fix_draws()
+    batch = recommend_many(listeners=listeners(), wishes=wishes, at=at)
+    assert told(batch) == told(single)
+    assert len({answer.recommendation.strategy for answer in single}) > 2
 
 
 def test_a_batch_costs_the_same_queries_however_long(radio, version):
