@@ -93,8 +93,8 @@ class SparseRows:
     def take(self, rows: AnyRows) -> SparseRows:
         """Return some of the rows, copied, in single precision."""
         starts, position = self._spans(rows)
-        values = self.values[position].astype(np.float32)
-        return SparseRows(starts, self.columns[position], values, self.n_columns)
+        values = self.values.take(position).astype(np.float32)
+        return SparseRows(starts, self.columns.take(position), values, self.n_columns)
 
     def weighted_sum(self, weights: NDArray[np.floating]) -> SparseVector:
         """Return `weights @ matrix`, of which only the non-empty columns are held."""

@@ -247,7 +247,7 @@ class ServingModel:
         contributions *= np.float32(self.blend.neural / Moments.of(sample).deviation)
         place_of = np.full(self.n_tracks, -1, np.int32)
         place_of[rows] = np.arange(len(rows))
-        places = place_of[listener.links.columns]
+        places = place_of.take(listener.links.columns)
         here = np.flatnonzero(places >= 0)
         owners = np.searchsorted(listener.links.starts, here, side="right") - 1
         pulls = affinity(liking) * np.float32(self.blend.item_to_item / linked.deviation)

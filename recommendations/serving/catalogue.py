@@ -131,7 +131,8 @@ class Catalogue:
 
     def genres_of(self, row: int) -> list[str]:
         """Return a track's genres."""
-        columns, _ = self.content.genres.row(row)
+        hot = self.content.genres
+        columns = hot.columns[hot.starts[row] : hot.starts[row + 1]].tolist()
         return [self.content.genre_names[column] for column in columns]
 
     def content_vectors(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
