@@ -34,6 +34,8 @@ N_ROWS = 10_000
 N_LISTENERS = 1_000
 N_SINGLE = 200
 N_BATCHES = 5
+RUN = uuid.uuid4().hex[:8]
+"""Names this run's listeners, so that every run begins with new ones and short histories."""
 
 # Syllables of made-up names: about as many different words as a catalogue of this size has.
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "är", "øn", "it")]
@@ -106,7 +108,7 @@ def measure_bulk(client: Any) -> None:
             rows = [
                 {
                     "event_id": uuid.uuid4().hex,
-                    "user_id": f"bulk-{n_listeners}-{rng.integers(n_listeners)}",
+                    "user_id": f"{RUN}-{n_listeners}-{rng.integers(n_listeners)}",
                     "track_id": tracks[rng.integers(len(tracks))],
                     "kind": "play",
                     "completion": round(float(rng.random()), 2),
@@ -147,7 +149,7 @@ def measure_batch(stand: Stand, key: str) -> None:
 
     Through the web server as it is deployed: what a batch saves is the requests themselves.
     """
-    names = [f"bulk-{N_LISTENERS}-{number}" for number in range(N_LISTENERS)]
+    names = [f"{RUN}-{N_LISTENERS}-{number}" for number in range(N_LISTENERS)]
     ratios = []
     with stand.web() as web:
 
