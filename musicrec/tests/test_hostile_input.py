@@ -148,6 +148,15 @@ def test_a_body_that_is_no_object_is_refused_plainly(client, path, body):
     assert answer.headers["Content-Type"] == kind
 
 
+@pytest.mark.parametrize(("depth", "code"), [(32, "not there"), (33, "parse_error")])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_a_body_has_32_levels_at_most(client, depth, code, opening, closing):
+    inner = depth - 1  # the body itself is one
+    inside = (opening * inner + "1" + closing * inner).encode()
+    answer = send(client, "/recommend", b'{"not there": ' + inside + b"}")
+    assert answer.json().get("code", "not there") == code
+
+
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize(
     "content_type",

@@ -1,5 +1,6 @@
 """The API's description: complete, the same every time, and its examples true."""
 
+import io
 import json
 import re
 
@@ -127,13 +128,32 @@ def test_the_calls_of_the_readme_work_as_they_stand(world):
             shown = answer.json()
 
 
-def test_the_python_client_of_the_docs_is_python():
-    blocks = re.findall(
-        r"```python\n(.*?)```", (settings.BASE_DIR / "docs" / "api.md").read_text(), re.DOTALL
-    )
-    assert blocks
-    for block in blocks:
-        compile(block, "docs/api.md", "exec")
+def test_the_python_client_of_the_docs_works_as_it_stands(world, monkeypatch, capsys):
+    service = service_client("radio")
+    key = service._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+
+    def urlopen(request):
+        """Hand a request of the standard library to the application."""
+        answer = APIClient().generic(
+            request.get_method(),
+            request.full_url.removeprefix("http://127.0.0.1:8000"),
+            request.data or b"",
+            headers={name.lower(): value for name, value in request.header_items()},
+            content_type=request.get_header("Content-type"),
+        )
+        assert answer.status_code < 300, answer.content
+        return io.BytesIO(answer.content)
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    page = (settings.BASE_DIR / "docs" / "api.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert '"ms_..."' in block
+    program = compile(block.replace("ms_...", key), "docs/api.md", "exec")
+    exec(program, {})  # noqa: S102 (our own page)
+    refused, *items = capsys.readouterr().out.splitlines()
+    assert refused == "[]"
+    assert len(items) == 10
+    assert all(" – " in item for item in items)
 
 
 def unbounded(name, part, components):
