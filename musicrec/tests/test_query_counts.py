@@ -1,9 +1,10 @@
-"""How often each request asks the database: a fixed number, however much there is.
+"""What holds of every operation: a fixed number of queries, however much there is; times in UTC.
 
 The operations come from the API's description: one without its number fails.
 """
 
 import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -232,7 +233,7 @@ class World:
         }
 
     def send(self, name, cost):
-        """Make the request once, for lists of `n`."""
+        """Make the request once, for lists of `n`, and return the answer's text."""
         method, path = name.split()
         for part in [part for part in path.split("/") if part.startswith("{")]:
             before = path[: path.index(part)]
@@ -244,8 +245,8 @@ class World:
         path = cost.path or path
         answer = call(path) if method == "GET" else call(path, body, format=cost.form)
         assert answer.status_code < 300, answer.content
-        if answer.streaming:
-            b"".join(answer.streaming_content)
+        told = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        return told.decode()
 
 
 @contextlib.contextmanager
@@ -279,3 +280,20 @@ def test_a_request_asks_as_often_however_much_there_is(world):
         if {len(sql) for sql in by_n.values()} != {COSTS[name].queries}
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_moment_of_every_answer_is_in_utc_and_says_so(world):
+    world.fill(FEW)
+    found = {}
+    for name, cost in COSTS.items():
+        with undone():
+            told = world.send(name, cost)
+        found[name] = re.findall(r'"(\d{4}-\d\d-\d\d[T ]\d\d:[^"]*)"', told)
+    elsewhere = {
+        name: moment
+        for name, moments in found.items()
+        for moment in moments
+        if not moment.endswith(("Z", "+00:00"))
+    }
+    assert elsewhere == {}
+    assert sum(map(bool, found.values())) > 15  # the test says something
