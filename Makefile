@@ -82,7 +82,7 @@ bench: install-dev ## measure scoring, requests, memory, training; prints machin
 bench-bandits: install-dev ## measure the bandit's regret beside three libraries, and rewards a second
 	@test -x var/bench-bandits/bin/python || $(PYTHON) -m venv var/bench-bandits
 	@var/bench-bandits/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/requirements-bandits.txt
-	@var/bench-bandits/bin/python benchmarks/bandits.py
+	@var/bench-bandits/bin/python -m benchmarks.bandits
 	@$(PY) benchmarks/bandits_rewards.py
 
 bench-services: install-dev ## measure feedback in bulk, many lists at once, search in 100,000 tracks
