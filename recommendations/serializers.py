@@ -124,7 +124,7 @@ def track_data(track: Track) -> dict[str, Any]:
         "artist": track.artist.name,
         "artist_id": track.artist_id,
         "album": track.album,
-        "genres": [genre.name for genre in track.genres.all()],
+        "genres": track.genre_names,
         "year": track.year,
         "duration_ms": track.duration_ms,
         "popularity": track.popularity,

@@ -86,7 +86,7 @@ COSTS = {
     "GET /analytics/models": Cost(4, "staff"),
     "GET /analytics/system-metrics": Cost(10, "staff"),
     "GET /artists": Cost(1, "nobody", "/artists?limit=100"),
-    "GET /artists/{artist_id}": Cost(5, "nobody"),
+    "GET /artists/{artist_id}": Cost(4, "nobody"),
     "POST /auth/register": Cost(
         7, "nobody", body=lambda n: {"email": "new@example.com", "password": PASSWORD}
     ),
@@ -99,7 +99,7 @@ COSTS = {
     "POST /feedback/bulk": Cost(11, "service", body=plays),
     "DELETE /feedback/{event_id}": Cost(11),
     "GET /genres": Cost(0, "nobody"),
-    "GET /latest": Cost(2, "nobody", "/latest?limit=100"),
+    "GET /latest": Cost(1, "nobody", "/latest?limit=100"),
     "PUT /listeners": Cost(
         6, "service", body=lambda n: [{"user_id": f"new{i}", "genres": ["g0"]} for i in range(n)]
     ),
@@ -119,7 +119,7 @@ COSTS = {
     "GET /me/imports/{id}": Cost(2),
     "GET /me/library": Cost(3, path="/me/library?state=liked&limit=100"),
     "GET /me/state": Cost(2),
-    "GET /me/statistics": Cost(15, path="/me/statistics?period=all"),
+    "GET /me/statistics": Cost(13, path="/me/statistics?period=all"),
     "GET /me/taste": Cost(5),
     "GET /me/tokens": Cost(2),
     "POST /me/tokens": Cost(4, body=lambda n: {"name": "phone"}),
@@ -130,10 +130,10 @@ COSTS = {
         5, "service", body=lambda n: {"user_ids": [f"u{i}" for i in range(n)]}
     ),
     "POST /recommend/rows": Cost(6, body=lambda n: {"n_per_row": n}),
-    "GET /search": Cost(4, "nobody", "/search?q=song&limit=3"),
-    "GET /tracks": Cost(2, "nobody", "/tracks?limit=100"),
+    "GET /search": Cost(3, "nobody", "/search?q=song&limit=3"),
+    "GET /tracks": Cost(1, "nobody", "/tracks?limit=100"),
     "PUT /tracks": Cost(21, "service", body=facts),
-    "GET /tracks/{track_id}": Cost(2, "nobody"),
+    "GET /tracks/{track_id}": Cost(1, "nobody"),
     "PUT /tracks/{track_id}": Cost(
         21, "service", body=lambda n: {"track_name": "N", "artist": "New"}
     ),

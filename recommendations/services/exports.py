@@ -24,7 +24,7 @@ def tracks(service: ServiceAccount) -> Iterator[dict[str, Any]]:
             "name": track.name,
             "artist": track.artist.name,
             "album": track.album,
-            "genres": ";".join(genre.name for genre in track.genres.all()),
+            "genres": ";".join(track.genre_names),
             "year": track.year,
             "duration_ms": track.duration_ms,
             "popularity": track.popularity,
