@@ -1,21 +1,63 @@
-"""Reads and writes that every request makes, compiled to SQL once.
+"""Reads and writes that every request makes, compiled to SQL once and planned once.
 
-Django builds and compiles a queryset anew each time it is used; for a row found by its key that
-takes several times as long as Postgres takes to answer.
+Django builds and compiles a queryset anew each time it is used, and Postgres parses and plans what
+it is sent; for a row found by its key both take several times as long as finding it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.db import connections, models, router
+from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import RawSQL
 from django.db.models.query import get_related_populators
 
 Row = TypeVar("Row", bound=models.Model)
+
+# The statements that the server keeps, by the driver's connection.
+_kept: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+
+
+class Statement:
+    """SQL that Postgres parses and plans once for each connection.
+
+    It is sent whole each time where ``DISABLE_SERVER_SIDE_CURSORS`` says that a pooler hands a
+    connection from one transaction to the next, as Django itself then keeps nothing there.  A
+    migration that changes the type of a column that it reads makes it fail until the connection is
+    opened anew; none may, while the release before still runs (`docs/operations.md`).
+
+    Args:
+        name: begins its name on the server, for who looks into `pg_stat_activity`.
+        sql: with ``%s`` for each value.
+    """
+
+    def __init__(self, name: str, sql: str) -> None:
+        self._sql = sql
+        first, *others = sql.split("%s")
+        numbered = first + "".join(f"${place}{text}" for place, text in enumerate(others, 1))
+        digest = hashlib.sha256(sql.encode()).hexdigest()
+        self._name = f"{name[:40]}_{digest[:12]}"
+        self._prepare = f"PREPARE {self._name} AS {numbered.replace('%%', '%')}"
+        self._execute = f"EXECUTE {self._name} ({', '.join(['%s'] * len(others))})"
+
+    def execute(self, cursor: CursorWrapper, values: Sequence[Any]) -> None:
+        """Execute it; one query, and in a connection's first use one that nobody counts."""
+        if not values or cursor.db.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            cursor.execute(self._sql, values)
+            return
+        driver = cursor.db.connection
+        kept = _kept.setdefault(driver, set())
+        if self._name not in kept:
+            with cursor.db.wrap_database_errors, driver.cursor() as raw:
+                raw.execute(self._prepare)
+            kept.add(self._name)
+        cursor.execute(self._execute, values)
 
 
 @dataclass(frozen=True)
@@ -47,10 +89,10 @@ class PreparedRow(Generic[Row]):
         Raises:
             KeyError: a parameter has no value.
         """
-        sql, params, read = self._compiled
+        statement, params, read = self._compiled
         filled = [values[p.name] if isinstance(p, Parameter) else p for p in params]
         with connections[self._queryset.db].cursor() as cursor:
-            cursor.execute(sql, filled)
+            statement.execute(cursor, filled)
             found = cursor.fetchone()
         return None if found is None else read(found)
 
@@ -59,7 +101,7 @@ class PreparedRow(Generic[Row]):
         return self._build().order_by()[:1]
 
     @cached_property
-    def _compiled(self) -> tuple[str, tuple[Any, ...], Callable[[tuple[Any, ...]], Row]]:
+    def _compiled(self) -> tuple[Statement, tuple[Any, ...], Callable[[tuple[Any, ...]], Row]]:
         """The statement, its parameters, and what makes instances of an answer."""
         using, model = self._queryset.db, self._queryset.model
         compiler = self._queryset.query.get_compiler(using)
@@ -78,7 +120,7 @@ class PreparedRow(Generic[Row]):
                 populator.populate(found, row)
             return row
 
-        return sql, tuple(params), read
+        return Statement(f"read_{model._meta.db_table}", sql), tuple(params), read
 
 
 def insert_together(*groups: Sequence[models.Model], wait_for_disk: bool = True) -> None:
@@ -115,11 +157,18 @@ def insert_together(*groups: Sequence[models.Model], wait_for_disk: bool = True)
     if not wait_for_disk:
         # For this transaction alone, and without a statement of its own.
         last += " RETURNING set_config('synchronous_commit', 'off', true)"
+    sql = f"WITH {named} {last}" if first else last
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH {named} {last}" if first else last, values)
+        if all(len(rows) == 1 for rows in filled):
+            _statement("insert_together", sql).execute(cursor, values)
+        else:
+            cursor.execute(sql, values)
     for rows in filled:
         for row in rows:
             row._state.adding, row._state.db = False, using
+
+
+_statement = cache(Statement)
 
 
 @dataclass(frozen=True)

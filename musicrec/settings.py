@@ -69,7 +69,13 @@ _POSTGRES_TIMEOUTS = {"connect_timeout": 2, "tcp_user_timeout": 2000}
 def _database(url: str) -> dict[str, Any]:
     database = env.db_url_config(url)
     database["OPTIONS"] = _POSTGRES_TIMEOUTS | database.get("OPTIONS", {})
-    return database | {"CONN_MAX_AGE": 300, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
+    return database | {
+        "CONN_MAX_AGE": 300,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+        # A pooler that lends a connection for one transaction keeps no cursor and no statement.
+        "DISABLE_SERVER_SIDE_CURSORS": env.bool("MUSICREC_DATABASE_POOLER", default=False),
+    }
 
 
 DATABASES = {"default": _database(DATABASE_URL)}

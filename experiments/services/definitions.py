@@ -15,6 +15,7 @@ from experiments.core.assignment import (
     Visitor,
 )
 from experiments.models import AssignmentSettings, Experiment, Exposure, Phase
+from musicrec.prepared import Statement
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,15 @@ class Definitions:
 _known = Definitions()
 
 # One query: the version, and the rows that make this listener sticky.
-_STATE = """
+_STATE = Statement(
+    "experiments_state",
+    """
 SELECT s.version, e.phase_id, e.variant_id
 FROM experiments_assignmentsettings s
 LEFT JOIN experiments_exposure e ON e.listener_id = %s AND e.phase_id = ANY(%s)
 WHERE s.id = 1
-"""
+""",
+)
 
 
 def current(listener_id: int | None) -> tuple[Definitions, dict[int, int]]:
@@ -155,7 +159,7 @@ def _compile(phase: Phase) -> LiveExperiment:
 
 def _state(listener_id: int | None, phase_ids: list[int]) -> tuple[Any, dict[int, int]]:
     with connection.cursor() as cursor:
-        cursor.execute(_STATE, [listener_id, phase_ids])
+        _STATE.execute(cursor, [listener_id, phase_ids])
         rows = cursor.fetchall()
     version = rows[0][0] if rows else None
     return version, {phase_id: variant_id for _, phase_id, variant_id in rows if phase_id}

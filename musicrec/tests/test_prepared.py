@@ -2,14 +2,15 @@
 
 import contextlib
 from datetime import timedelta
+from unittest import mock
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, ProgrammingError, connection, transaction
 from django.utils import timezone
 
 from accounts import services
 from accounts.models import ApiToken, Listener, Preferences, User
-from musicrec.prepared import Parameter, PreparedRow, insert_together
+from musicrec.prepared import Parameter, PreparedRow, Statement, _kept, insert_together
 from recommendations.models import OutboxEvent, Recommendation
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +56,49 @@ def test_a_value_is_data_and_never_sql():
 def test_a_read_without_a_value_is_refused():
     with pytest.raises(KeyError):
         LISTENER.get()
+
+
+def kept_statements():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, statement FROM pg_prepared_statements ORDER BY name")
+        return dict(cursor.fetchall())
+
+
+def test_a_statement_is_planned_once_for_a_connection_and_anew_for_the_next():
+    for _ in range(2):
+        statement = Statement("double", "SELECT %s::int * 2, 'a%%'")
+        for number in (1, 2):
+            with connection.cursor() as cursor:
+                statement.execute(cursor, [number])
+                assert cursor.fetchone() == (2 * number, "a%")
+        (name,) = [name for name in kept_statements() if name.startswith("double_")]
+        with connection.cursor() as cursor:
+            cursor.execute(f"DEALLOCATE {name}")
+        _kept.pop(connection.connection)  # as with a connection that is opened anew
+
+
+def test_a_statement_outlives_the_transaction_that_failed_after_it():
+    statement = Statement("half", "SELECT 10 / %s::int")
+    with contextlib.suppress(DataError), transaction.atomic(), connection.cursor() as cursor:
+        statement.execute(cursor, [0])
+    with connection.cursor() as cursor:
+        statement.execute(cursor, [5])
+        assert cursor.fetchone() == (2,)
+
+
+def test_behind_a_pooler_nothing_is_kept_on_the_connection():
+    before = kept_statements()
+    statement = Statement("pooled", "SELECT %s::text")
+    pooled = mock.patch.dict(connection.settings_dict, DISABLE_SERVER_SIDE_CURSORS=True)
+    with pooled, connection.cursor() as cursor:
+        statement.execute(cursor, ["häppy"])
+        assert cursor.fetchone() == ("häppy",)
+    assert kept_statements() == before
+
+
+def test_a_wrong_statement_fails_as_any_other_does():
+    with pytest.raises(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
+        Statement("wrong", "SELECT nothing FROM nowhere WHERE a = %s").execute(cursor, [1])
 
 
 def slate_of(listener, **given):
