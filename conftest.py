@@ -34,6 +34,14 @@ def no_calls_counted(request):
 
 
 @pytest.fixture
+def one_minute(monkeypatch):
+    """Count all calls in one minute, of which 50 s are left: else a test may begin in another."""
+    from musicrec import limits
+
+    monkeypatch.setattr(limits, "now", lambda: 1_800_000_010.5)
+
+
+@pytest.fixture
 def committed(django_db_setup, django_db_blocker):
     """A database whose rows other connections, threads and processes see; as before afterwards.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
+from time import time as now
 from typing import TYPE_CHECKING
 
 import redis
@@ -84,14 +85,14 @@ class Counts:
 
     def take(self, key: str, *, limit: int, name: str = "default") -> Allowance:
         """Count one call and return what is left; the limit is the local one without Redis."""
-        now = time.time()
-        window, seconds = int(now) // WINDOW, math.ceil(WINDOW - now % WINDOW)
-        if time.monotonic() >= self._ask_again:
+        at = now()
+        window, seconds = int(at) // WINDOW, math.ceil(WINDOW - at % WINDOW)
+        if monotonic() >= self._ask_again:
             try:
                 used = int(self._script(keys=[f"limit:{key}:{window}"], args=[WINDOW]))
                 return Allowance(name, limit, used, seconds)
             except redis.RedisError:
-                self._ask_again = time.monotonic() + RETRY_REDIS
+                self._ask_again = monotonic() + RETRY_REDIS
         if window != self._local_window:
             self._local_window = window
             self._local.clear()

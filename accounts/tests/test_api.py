@@ -118,13 +118,13 @@ def test_after_ten_tries_the_right_password_is_refused_too(listener):
     assert log_in().status_code == 401
 
 
-def test_many_accounts_from_one_address_are_limited(listener):
+def test_many_accounts_from_one_address_are_limited(listener, one_minute):
     codes = [log_in(email=f"{n}@example.com").status_code for n in range(25)]
     assert codes[:20] == [401] * 20
     assert set(codes[20:]) == {429}
 
 
-def test_an_address_that_a_client_makes_up_gives_no_more_tries(listener):
+def test_an_address_that_a_client_makes_up_gives_no_more_tries(listener, one_minute):
     codes = [
         APIClient()
         .post(

@@ -122,7 +122,7 @@ def test_registering_by_the_api_in_a_visited_browser_keeps_it_too(tracks):
     assert Feedback.objects.by(Listener.objects.get()).count() == 1
 
 
-def test_new_visitors_from_one_address_are_limited(tracks):
+def test_new_visitors_from_one_address_are_limited(tracks, one_minute):
     codes = [browser().post("/recommend", {}).status_code for _ in range(22)]
     assert codes[:20] == [200] * 20
     assert set(codes[20:]) == {429}
