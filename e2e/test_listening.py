@@ -98,6 +98,7 @@ def test_rating_given_offline_waits_is_said_and_arrives_once(person):
     expect(person.cards().first.get_by_text("Rated 3, waiting")).to_be_visible()
     page.context.set_offline(False)
     expect(page.get_by_text("will be sent once")).to_have_count(0)
+    until(page, "async () => (await (await fetch('/me/history')).json()).results.length")
     history = person.call("GET", "/me/history")["results"]
     assert [row["rating"] for row in history] == [3]
 
