@@ -61,10 +61,11 @@ django.setup()
 from django.utils import timezone
 from accounts.models import Listener, User
 from accounts.services import issue_token
-for n in range(int(sys.argv[1])):
-    user = User.objects.create_user(f"load-{n}@bench.invalid")
-    Listener.objects.create(user=user)
-    print(issue_token(user=user, name="load", at=timezone.now()))
+with open(sys.argv[1], "w") as tokens:
+    for n in range(int(sys.argv[2])):
+        user = User.objects.create_user(f"load-{n}@bench.invalid")
+        Listener.objects.create(user=user)
+        print(issue_token(user=user, name="load", at=timezone.now()), file=tokens)
 """
 
 
@@ -80,8 +81,9 @@ class Load:
             console.print("loading the demo, training, and making accounts")
             self.stand.manage("load_demo")
             self.stand.manage("train")
-            made = self.stand.python("-c", ACCOUNTS, str(N_ACCOUNTS))
-            self.tokens_file.write_text(made.output)
+            made = folder / "tokens.new"
+            self.stand.python("-c", ACCOUNTS, str(made), str(N_ACCOUNTS))
+            made.rename(self.tokens_file)
         self.tokens = self.tokens_file.read_text().split()
         self.capacity = 0.0
 
