@@ -21,7 +21,6 @@ from accounts.models import ApiToken, User
 from musicrec.logs import REMOVED, logging_config, scrub
 from musicrec.middleware import DatabaseAway
 from musicrec.replica import AnalyticsRouter, read_analytics_from_replica, reading_analytics
-from musicrec.shedding import RETRY_AFTER, shed
 from recommendations.models import Feedback
 from recommendations.tests.factories import make_listener, make_token, make_track, make_user
 
@@ -176,35 +175,6 @@ def test_a_database_that_is_away_is_503_with_a_time_to_come_again():
     assert answer["Retry-After"] == "5"
     assert json.loads(answer.content)["code"] == "database_away"
     assert "connection" not in answer.content.decode()
-
-
-@pytest.mark.parametrize(
-    ("waited", "path", "status"),
-    [
-        (0.0, "/recommend", "200 OK"),
-        (0.5, "/recommend", "503 Service Unavailable"),
-        (9.0, "/livez", "200 OK"),
-        (3.0, "/tracks/t1/cover.svg", "200 OK"),
-        (9.0, "/tracks/t1/cover.svg", "503 Service Unavailable"),
-    ],
-)
-def test_what_has_waited_too_long_is_turned_away_but_never_a_probe(waited, path, status):
-    def application(environ, start_response):
-        start_response("200 OK", [])
-        return [b"served"]
-
-    said = {}
-
-    def start_response(status, headers):
-        said.update(status=status, headers=dict(headers))
-
-    guarded = shed(application, lambda: waited, patience=0.4)
-    body = b"".join(guarded({"PATH_INFO": path}, start_response))
-    assert said["status"] == status
-    if status.startswith("503"):
-        assert said["headers"]["Retry-After"] == str(RETRY_AFTER)
-        assert json.loads(body)["code"] == "overloaded"
-        assert said["headers"]["Content-Length"] == str(len(body))
 
 
 def test_reads_of_analytics_go_to_the_replica_and_who_asks_does_not():
