@@ -11,7 +11,9 @@ workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 timeout = 30
 graceful_timeout = 20
-keepalive = 5
+# Longer than a proxy keeps an idle connection (60 s by default at nginx and AWS): who sends the
+# requests must be the first to close it, or one may be on its way while it is being closed.
+keepalive = 75
 # A worker starts anew now and then, so that nothing can grow for ever; not all at once.
 max_requests = 50_000
 max_requests_jitter = 5_000

@@ -188,3 +188,12 @@ def test_the_costs_in_the_docs_follow_from_their_unit_prices_and_the_template():
         assert together[column] == sum(
             cells[column] for name, cells in said.items() if "together" not in name
         )
+
+
+def test_the_server_keeps_an_idle_connection_longer_than_the_balancer_does():
+    """Else the balancer sends a request on one that is just being closed, and answers 502."""
+    balancer = template("musicrec")["Resources"]["Balancer"]["Properties"]
+    attributes = {row["Key"]: row["Value"] for row in balancer["LoadBalancerAttributes"]}
+    server = (FOLDER.parent / "gunicorn.conf.py").read_text()
+    (seconds,) = re.findall(r"^keepalive = (\d+)", server, re.MULTILINE)
+    assert int(seconds) > int(attributes["idle_timeout.timeout_seconds"])
