@@ -46,6 +46,6 @@ def register(source: Source) -> None:
 
 
 def events() -> Iterator[ListenerEvent]:
-    """Yield every event of every registered source, in any order."""
+    """Yield every event of every registered source, in any order; a listener's together is best."""
     for source in _sources:
         yield from source()

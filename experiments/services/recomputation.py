@@ -97,8 +97,12 @@ def recompute(events: Iterable[ListenerEvent]) -> Recomputation:
     for batch in _batches(events):
         n_events += bring_in(batch)
     unsettled = Exposure.objects.filter(history_settled=False, listener__isnull=False)
-    while ids := list(unsettled.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+    last = 0
+    while ids := list(
+        unsettled.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]
+    ):
         _settle(ids)
+        last = ids[-1]
     with connection.cursor() as cursor:
         cursor.execute(_DIFFERENCE)
         (changed,) = cursor.fetchone()

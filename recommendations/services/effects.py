@@ -168,12 +168,16 @@ def prune_event_keys(*, at: datetime) -> int:
 
 
 def all_listener_events() -> Iterator[ListenerEvent]:
-    """Yield every slate and response ever accepted, in the terms of `experiments`."""
+    """Yield every slate and response ever accepted, in the terms of `experiments`.
+
+    Listener by listener, so that who adds them up writes each sum a few times, and not once for
+    every event of a listener.
+    """
     slates = Recommendation.objects.by_policy().filter(listener__isnull=False)
-    for slate in slates.iterator(chunk_size=5000):
+    for slate in slates.order_by("listener_id").iterator(chunk_size=5000):
         yield _slate_event(slate)
     responses = Feedback.objects.of_listeners().given_here().select_related("track", "retraction")
-    for feedback in responses.iterator(chunk_size=5000):
+    for feedback in responses.order_by("listener_id").iterator(chunk_size=5000):
         # What was taken back comes as such, so that delivered late it still adds nothing.
         yield _feedback_event(feedback, taken_back=hasattr(feedback, "retraction"))
 
