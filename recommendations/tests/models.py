@@ -47,7 +47,8 @@ def make_model(n_tracks=12, seed=0, *, indexed=False) -> ServingModel:
     """Return a model that serves, with random weights and content."""
     rng = np.random.default_rng(seed)
     network = make_network(n_tracks, seed=seed)
-    heard = sparse.csr_matrix((rng.random((40, n_tracks)) < 0.2).astype(np.float32))
+    share = min(0.2, 200 / n_tracks)  # of tracks heard; pairs grow with its square
+    heard = sparse.csr_matrix((rng.random((40, n_tracks)) < share).astype(np.float32))
     counts = np.asarray(heard.sum(axis=0)).ravel().astype(np.float32)
     genres = [[GENRES[i % 4], GENRES[(i // 3) % 4]] for i in range(n_tracks)]
     content = ContentFeatures.build(genres, rng.random((n_tracks, len(AUDIO_FEATURES))))
