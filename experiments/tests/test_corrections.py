@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,14 @@ from experiments.core.corrections import (
 )
 
 P_VALUES = st.lists(st.integers(0, 10**6).map(lambda n: n / 10**6), min_size=1, max_size=20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_old_to_collect():
+    """`multipletests` collects garbage each time, which takes long where much is loaded."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def test_holm_matches_the_published_case():
