@@ -246,7 +246,7 @@ def _page(found: Overview, request: Request) -> dict[str, Any]:
 def _tile(figure: Figure, found: Overview) -> dict[str, Any]:
     name, condition = _ROWS[figure.key]
     midnight = found.activity.until.replace(hour=0, minute=0)
-    since = f"{_TIME_OF[name]}__gte={midnight:%Y-%m-%d}"
+    since = f"{_TIME_OF[name]}__gte={midnight:%Y-%m-%dT%H:%M:%SZ}"
     if figure.n is None:
         value, before = whole(figure.value), whole(figure.before)
     elif figure.key == "mean-rating":
