@@ -14,6 +14,7 @@ from experiments.models import (
     ListenerDay,
     ListenerTotal,
 )
+from experiments.services import recomputation
 from experiments.tests.factories import (
     NOW,
     a_busy_week,
@@ -182,7 +183,9 @@ def test_two_workers_with_the_same_events_out_of_order_count_each_once(committed
 
 
 @pytest.mark.django_db
-def test_recomputing_repairs_sums_that_were_tampered_with():
+@pytest.mark.parametrize("batch", [2, recomputation.BATCH])
+def test_recomputing_repairs_sums_that_were_tampered_with(monkeypatch, batch):
+    monkeypatch.setattr(recomputation, "BATCH", batch)
     make_running()
     listeners = [make_listener() for _ in range(3)]
     for listener in listeners:

@@ -204,6 +204,7 @@ def test_a_client_gets_json(system):
     assert Client().get("/analytics").status_code in (401, 403)
 
 
+@pytest.mark.filterwarnings("error:.*received a naive datetime:RuntimeWarning")
 def test_every_figure_of_the_overview_has_its_definition_and_its_rows(system):
     client = browser(staff(ADMINISTRATOR))
     page = client.get("/analytics", **HTML)
