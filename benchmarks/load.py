@@ -292,11 +292,12 @@ class Load:
 
     @contextmanager
     def helpers(self):
-        """Run a worker and the schedule beside."""
+        """Run a worker and the schedule beside, as `make run` does."""
         celery = [sys.executable, "-m", "celery", "--quiet", "-A", "musicrec"]
+        quiet = ["--loglevel", "warning"]
         commands = (
-            [*celery, "worker", "-Q", "default", "--concurrency", "1", "--loglevel", "warning"],
-            [*celery, "beat", "--loglevel", "warning", "--pidfile="],
+            ["nice", "-n", "5", *celery, "worker", "-Q", "default", "--concurrency", "1", *quiet],
+            [*celery, "beat", "--pidfile=", *quiet],
         )
         processes = []
         try:

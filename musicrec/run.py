@@ -191,8 +191,8 @@ def serve(port: int) -> int:
     )
     celery = f'"{python}" -m celery --quiet -A musicrec'
     manager.add_process(
-        "worker",
-        f"{celery} worker --concurrency 2 -Q default,training --loglevel warning "
+        "worker",  # a training takes every core it gets; requests go before it
+        f"nice -n 5 {celery} worker --concurrency 2 -Q default,training --loglevel warning "
         "--without-gossip --without-mingle",
         env=env,
         cwd=str(ROOT),

@@ -70,6 +70,7 @@ def _database(url: str) -> dict[str, Any]:
     database = env.db_url_config(url)
     database["OPTIONS"] = _POSTGRES_TIMEOUTS | database.get("OPTIONS", {})
     return database | {
+        "ENGINE": "musicrec.postgres",
         "CONN_MAX_AGE": 300,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,

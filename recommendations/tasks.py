@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 
 import structlog
 from celery import shared_task
@@ -157,11 +158,13 @@ def queue_training(trigger: str) -> TrainingRun | None:
 class _Nudge:
     """Asks a worker to drain the outbox soon, without a request ever waiting for the broker.
 
-    A thread publishes; what comes while it is at it is one more message, not many.  If the broker
-    is away the nudge is lost, and the scheduled drain does the work when it is back.
+    A thread publishes, the first at once; what comes while it is at it, or within `pause` seconds
+    after, is one more message, not many: a drain takes all that has come for the price of one.  If
+    the broker is away the nudge is lost, and the scheduled drain does the work when it is back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
         self._wanted = threading.Event()
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -182,9 +185,10 @@ class _Nudge:
                 drain_outbox.apply_async(retry=False)
             except (OSError, OperationalError, RedisError) as error:
                 logger.info("the broker is away (%s); the outbox is drained on schedule", error)
+            time.sleep(self._pause)
 
 
-nudge_outbox = _Nudge()
+nudge_outbox = _Nudge(pause=0.25)
 
 
 def nudge_on_commit() -> None:
