@@ -339,6 +339,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommendations.tasks.prune_event_keys",
         "schedule": crontab(hour=4, minute=10),
     },
+    "prune-outbox": {
+        "task": "recommendations.tasks.prune_outbox",
+        "schedule": crontab(hour=4, minute=20),
+    },
     "log-queue-age": {"task": "recommendations.tasks.log_queue_age", "schedule": 30.0},
     "look-after-training": {
         "task": "recommendations.tasks.look_after_training",

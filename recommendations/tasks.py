@@ -48,6 +48,12 @@ def prune_event_keys() -> None:
 
 
 @shared_task
+def prune_outbox() -> None:
+    """Remove events applied a while ago; nightly."""
+    effects.prune_outbox(at=timezone.now())
+
+
+@shared_task
 def train_model(run_id: int) -> None:
     """Carry out a waiting run in a process of its own, where TensorFlow may live and die.
 

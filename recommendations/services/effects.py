@@ -26,6 +26,8 @@ Kind = OutboxEvent.Kind
 BATCH = 200
 FIRST_RETRY = timedelta(seconds=2)
 KEY_LIFETIME = timedelta(days=180)
+CLOSED_LIFETIME = timedelta(days=7)
+"""How long it can be looked up when an effect happened."""
 
 
 def drain_outbox(*, at: datetime, batch: int = BATCH) -> int:
@@ -165,6 +167,18 @@ def prune_event_keys(*, at: datetime) -> int:
     """Let the experiments forget the keys of events applied long ago, and return how many."""
     oldest = OutboxEvent.objects.open().aggregate(at=Min("created_at"))["at"]
     return experiments.services.prune_keys(before=min(at - KEY_LIFETIME, oldest or at))
+
+
+def prune_outbox(*, at: datetime, batch: int = 10_000) -> int:
+    """Remove events that were closed longer than `CLOSED_LIFETIME` ago, and return how many.
+
+    In batches, so that no lock is held for long and what a stop interrupts is gone on with.
+    """
+    long_closed = OutboxEvent.objects.filter(closed_at__lt=at - CLOSED_LIFETIME)
+    removed = 0
+    while keys := list(long_closed.order_by("pk").values_list("pk", flat=True)[:batch]):
+        removed += OutboxEvent.objects.filter(pk__in=keys).delete()[0]
+    return removed
 
 
 def all_listener_events() -> Iterator[ListenerEvent]:

@@ -310,3 +310,24 @@ def test_keys_are_forgotten_after_their_time_but_never_those_of_events_still_owe
     owed.closed_at = NOW
     owed.save()
     assert effects.prune_event_keys(at=long_after) == 1
+
+
+@pytest.mark.django_db
+def test_events_closed_a_while_ago_are_removed_and_nothing_that_is_owed():
+    kept = OutboxEvent.objects.create(kind="slate", closed_at=NOW)
+    long_before = NOW - effects.CLOSED_LIFETIME - SECOND
+    owed = OutboxEvent.objects.create(kind="slate", created_at=long_before)
+    for _ in range(5):
+        OutboxEvent.objects.create(kind="slate", closed_at=long_before)
+    assert effects.prune_outbox(at=NOW, batch=2) == 5
+    assert set(OutboxEvent.objects.all()) == {kept, owed}
+
+
+@pytest.mark.django_db
+def test_the_outbox_is_vacuumed_by_how_much_was_closed_however_long_it_is():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT reloptions FROM pg_class WHERE oid = %s::regclass", [OutboxEvent._meta.db_table]
+        )
+        (options,) = cursor.fetchone()
+    assert "autovacuum_vacuum_scale_factor=0" in options
