@@ -20,6 +20,7 @@ class Definition:
     source: str
 
 
+_SHOWN = "TrackShown, counted each hour from Recommendation; SystemReport spread"
 _SLOTS = "ActivitySlot, counted each minute from Recommendation and Feedback"
 _TIMES = "RequestMinute, added to by each web process every 5 s"
 
@@ -121,19 +122,19 @@ DEFINITIONS: dict[str, Definition] = {
     "coverage": Definition(
         "Coverage of the catalogue",
         "Active tracks that were on at least one list in the last seven days, over active tracks.",
-        "TrackShown, SystemReport spread",
+        _SHOWN,
     ),
     "gini": Definition(
         "Gini coefficient",
         "How unevenly places on lists fall on active tracks over seven days: 0 where each is shown "
         "alike, towards 1 where a few have all.",
-        "TrackShown, SystemReport spread",
+        _SHOWN,
     ),
     "novelty": Definition(
         "Novelty",
         "Mean of -log2 of the share of listeners who know a track, over the places of seven days' "
         "lists; in bits. Beside it what a draw from the whole catalogue would have.",
-        "TrackShown, SystemReport spread",
+        _SHOWN,
     ),
     "mae": Definition(
         "Mean absolute error",

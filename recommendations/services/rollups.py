@@ -1,7 +1,8 @@
 """Counting the ledger into small tables, a day at a time; pages read those.
 
-Each day is counted whole and written in one transaction, over what was there: counting it twice
-changes nothing, and a job that is killed goes on with the first day that is not settled.
+What is counted is written in one transaction, over what was there: counting it twice changes
+nothing, and a job that is killed goes on with the first day that is not settled.  Today is counted
+each minute, mostly its last slots alone, so that a long day costs no more than a short one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ SLOT = timedelta(minutes=5)
 SETTLES_AFTER = timedelta(hours=1)
 """After midnight, when no transaction that began before it can still be open."""
 
+WHOLE_EVERY = timedelta(hours=1)
+"""How often today is counted whole, and with it on how many lists each track was."""
+
+TAIL = timedelta(minutes=15)
+"""How far a count looks back before the last one: longer than anything takes to be committed."""
+
 COUNTED_DAYS = 35
 """How far back days are counted: four weeks and one, for comparison with last week."""
 
@@ -29,15 +36,24 @@ _SLOTS = """
                coalesce(l.is_simulated, false) AS is_simulated
         FROM recommendations_recommendation r
         LEFT JOIN accounts_listener l ON l.id = r.listener_id
-        WHERE r.created_at >= %(start)s AND r.created_at < %(end)s
+        WHERE r.created_at >= %(since)s AND r.created_at < %(end)s
     ), responses AS (
         SELECT received_at AS at, listener_id, kind, rating
         FROM recommendations_feedback
-        WHERE received_at >= %(start)s AND received_at < %(end)s
+        WHERE received_at >= %(since)s AND received_at < %(end)s
     ), firsts AS (
-        SELECT min(at) AS at FROM (
-            SELECT at, listener_id FROM slates UNION ALL SELECT at, listener_id FROM responses
-        ) acts WHERE listener_id IS NOT NULL GROUP BY listener_id
+        SELECT at FROM (
+            SELECT listener_id, min(at) AS at FROM (
+                SELECT at, listener_id FROM slates UNION ALL SELECT at, listener_id FROM responses
+            ) acts WHERE listener_id IS NOT NULL GROUP BY listener_id
+        ) here
+        WHERE NOT EXISTS (
+            SELECT FROM recommendations_recommendation r WHERE r.listener_id = here.listener_id
+            AND r.created_at >= %(start)s AND r.created_at < %(since)s
+        ) AND NOT EXISTS (
+            SELECT FROM recommendations_feedback f WHERE f.listener_id = here.listener_id
+            AND f.received_at >= %(start)s AND f.received_at < %(since)s
+        )
     ), counts AS (
         SELECT date_bin('5 minutes', at, %(start)s) AS slot, 0 AS n_first_seen,
                count(*) AS n_slates,
@@ -111,24 +127,38 @@ def count_days(*, at: datetime, budget_seconds: float = 45.0, again: bool = Fals
 
 @transaction.atomic
 def count_day(day: date, *, at: datetime) -> None:
-    """Count one day (UTC) into its slots and tracks, in place of what was counted before."""
+    """Count one day (UTC) into its slots and tracks, in place of what was counted before.
+
+    A day that was counted whole within the last hour and is not settled is counted from `TAIL`
+    before its last count on, and its tracks stay as they are.
+    """
     began = clock.monotonic()
     start = datetime.combine(day, time(), UTC)
-    between = {"day": day, "start": start, "end": start + timedelta(days=1)}
+    end = start + timedelta(days=1)
+    settles_at = end + SETTLES_AFTER
+    last = CountedDay.objects.filter(day=day).first()
+    if last is None or last.whole_at is None or at >= min(last.whole_at + WHOLE_EVERY, settles_at):
+        since, whole_at = start, at
+    else:
+        tail = max(last.counted_at - TAIL - start, timedelta())
+        since, whole_at = start + tail // SLOT * SLOT, last.whole_at
+    between = {"day": day, "start": start, "since": since, "end": end}
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM recommendations_activityslot "
-            "WHERE starts_at >= %(start)s AND starts_at < %(end)s",
+            "WHERE starts_at >= %(since)s AND starts_at < %(end)s",
             between,
         )
         cursor.execute(_SLOTS, between)
-        cursor.execute("DELETE FROM recommendations_trackshown WHERE day = %(day)s", between)
-        cursor.execute(_SHOWN, between)
+        if whole_at == at:
+            cursor.execute("DELETE FROM recommendations_trackshown WHERE day = %(day)s", between)
+            cursor.execute(_SHOWN, between)
     CountedDay.objects.update_or_create(
         day=day,
         defaults={
             "counted_at": at,
-            "settles_at": between["end"] + SETTLES_AFTER,
+            "whole_at": whole_at,
+            "settles_at": settles_at,
             "seconds": clock.monotonic() - began,
         },
     )

@@ -4,7 +4,12 @@ import pytest
 
 from recommendations.models import ActivitySlot, CountedDay, TrackShown
 from recommendations.reports.activity import activity
-from recommendations.services.rollups import count_day, count_days
+from recommendations.services.rollups import (
+    SETTLES_AFTER,
+    WHOLE_EVERY,
+    count_day,
+    count_days,
+)
 from recommendations.tests.factories import (
     make_feedback_row,
     make_listener,
@@ -68,6 +73,34 @@ def test_counting_twice_changes_nothing(busy_day):
     before = list(ActivitySlot.objects.order_by("pk").values())
     count_day(date(2026, 3, 2), at=NOON)
     assert list(ActivitySlot.objects.order_by("pk").values()) == before
+
+
+def test_a_minute_later_the_last_slots_are_counted_again_and_an_hour_later_the_whole_day(busy_day):
+    day, minute = date(2026, 3, 2), timedelta(minutes=1)
+    at = NOON + timedelta(hours=3)
+    regular = make_listener()
+    make_slate(listener=regular, tracks=busy_day, at=NOON)
+    count_day(day, at=at)
+    make_slate(listener=regular, tracks=busy_day, at=at)
+    make_slate(listener=make_listener(), tracks=busy_day, at=at)
+    make_slate(listener=make_listener(), tracks=busy_day, at=NOON)  # with a time of long ago
+    count_day(day, at=at + minute)
+    total = ActivitySlot.objects.total()
+    assert (total["n_slates"], total["n_first_seen"]) == (5, 4)
+    assert TrackShown.objects.get(track=busy_day[1]).n == 2
+    count_day(day, at=at + WHOLE_EVERY)
+    total = ActivitySlot.objects.total()
+    assert (total["n_slates"], total["n_first_seen"]) == (6, 5)
+    assert TrackShown.objects.get(track=busy_day[1]).n == 5
+
+
+def test_the_last_count_of_a_day_is_of_the_whole_of_it(busy_day):
+    day, end = date(2026, 3, 2), datetime(2026, 3, 3, tzinfo=UTC)
+    count_day(day, at=end + SETTLES_AFTER - timedelta(minutes=1))
+    make_slate(listener=make_listener(), tracks=busy_day, at=NOON)
+    count_day(day, at=end + SETTLES_AFTER)
+    assert ActivitySlot.objects.total()["n_slates"] == 3
+    assert CountedDay.objects.final().count() == 1
 
 
 def test_a_settled_day_is_left_alone_and_today_is_counted_again(busy_day):
