@@ -60,3 +60,10 @@ def test_a_track_that_the_listener_liked_is_no_negative(drawn):
         assert allowed.tolist() == (~np.isin(negatives, liked)).tolist()
         masked += np.count_nonzero(~allowed)
     assert masked > 0
+
+
+@pytest.mark.parametrize(
+    ("n_users", "in_a_step"), [(1, 64), (64 * 192, 64), (100_000, 521), (10_000_000, 1024)]
+)
+def test_of_very_many_listeners_more_are_in_a_step(n_users, in_a_step):
+    assert BatchConfig().for_listeners(n_users).users_per_batch == in_a_step

@@ -47,6 +47,17 @@ def test_fewer_listeners_than_tracks_give_the_same_weights():
     assert few == pytest.approx(dense(item_weights(padded, config)), abs=2e-3)
 
 
+@pytest.mark.parametrize("shape", [(1500, 1100), (1100, 1500)])
+def test_weights_are_the_same_over_several_blocks(shape):
+    matrix = make_matrix(*shape)
+    config = SimilarityConfig(penalty=40, penalty_per_count=0, room=shape[1] ** 2)
+    x = matrix.toarray().astype(float)
+    inverse = np.linalg.inv(x.T @ x + 40 * np.eye(shape[1]))
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0)
+    assert dense(item_weights(matrix, config)) == pytest.approx(expected, abs=2e-4)
+
+
 def test_the_strongest_weights_of_each_target_are_kept():
     matrix = make_matrix(60, 12)
     everything = dense(item_weights(matrix, SimilarityConfig(penalty=5)))

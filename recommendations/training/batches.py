@@ -41,6 +41,10 @@ class BatchConfig:
 
     Attributes:
         users_per_batch: listeners in one step.
+        batches: steps in an epoch, above which steps take in more listeners instead: each moves
+            the embeddings of all tracks (Adam's moments do), so that ever more steps over ever
+            more tracks would take time that grows with their product.
+        max_users_per_batch: listeners in one step, at most.
         negatives: tracks drawn as negatives for each step while the perceptron takes part.
         negatives_without_perceptron: the same, while a step is a mere matrix product.
         target_share: share of a history to be predicted, at least one track.
@@ -48,10 +52,17 @@ class BatchConfig:
     """
 
     users_per_batch: int = 64
+    batches: int = 192
+    max_users_per_batch: int = 1024
     negatives: int = 256
     negatives_without_perceptron: int = 4096
     target_share: float = 0.25
     max_history: int = 1000
+
+    def for_listeners(self, n_users: int) -> BatchConfig:
+        """Return the settings with as many listeners in a step as so many in all ask for."""
+        wanted = min(-(-n_users // self.batches), self.max_users_per_batch)
+        return replace(self, users_per_batch=max(self.users_per_batch, wanted))
 
     def without_perceptron(self) -> BatchConfig:
         """Return the settings while the perceptron does not take part."""

@@ -68,9 +68,9 @@ class FitConfig:
         validation_pairs: about how many pairs are held out, at least one of each listener who
             has three and at most ten.
         refit_share: share of the pairs that validation may hold out before factorization and
-            network are trained once more on everything.  Below it a second training would cost
-            as much as the first and add next to nothing: listeners are folded in from their
-            whole histories all the same.
+            network are trained once more on everything, and a large item-to-item model too.
+            Below it a second training would cost as much as the first and add next to nothing:
+            listeners are folded in from their whole histories all the same.
         newest: whether the newest pairs are held out where times are known.
     """
 
@@ -158,7 +158,7 @@ def fit(
         train,
         validation,
         base=config.similarity,
-        grid=config.selection.item_to_item,
+        selection=config.selection,
         progress=progress,
     )
     clock.stage("item_to_item")
@@ -173,16 +173,20 @@ def fit(
     clock.stage("calibration", **honest.metrics)
 
     full, trained = factorization, learned
-    if len(held_out) > config.refit_share * len(interactions):
+    affinities = affinities_of(interactions)
+    held_out_many = len(held_out) > config.refit_share * len(interactions)
+    if held_out_many:
         full = factorize(
             interactions, features, config=factorization.config, rng=np.random.default_rng(seed)
         )
         trained, network_size = _train_network(
             full, features, interactions, config, seed, progress, like=learned
         )
+    if held_out_many or min(affinities.shape) <= config.selection.item_to_item_tracks:
+        similarity = item_weights(affinities, similarity_config)
     model = _assemble(
         replace(trained.network, rating_blend=honest.rating_blend),
-        item_weights(affinities_of(interactions), similarity_config),
+        similarity,
         content,
         full,
         interactions,

@@ -109,6 +109,7 @@ def train_network(
         raise ValueError("training needs either a validation slice or a network to be like")
     replica = this_replica()
     n_users = int(np.count_nonzero(np.diff(histories.starts)))
+    batch_config = batch_config.for_listeners(n_users)
     steps_per_epoch = -(-n_users // batch_config.users_per_batch)
     planned = config.epochs(steps_per_epoch)
     joint_from = 1 + round(planned * (1 - config.joint_share))

@@ -39,6 +39,8 @@ class SelectionConfig:
     Attributes:
         factorization: (unobserved weight, regularization) of the factorization.
         item_to_item: (penalty, penalty per count) of the item-to-item model.
+        item_to_item_tracks: where both tracks and listeners outnumber this, penalties are tried
+            on so many of the most heard tracks, since a trial costs the cube of the number.
         blend: weights of each component but the first, which stays 1.
     """
 
@@ -48,6 +50,7 @@ class SelectionConfig:
         (200.0, 0.5),
         (30.0, 2.3),
     )
+    item_to_item_tracks: int = 6000
     blend: dict[str, tuple[float, ...]] = field(
         default_factory=lambda: {
             # From the network alone to, as good as, the item-to-item model alone.
@@ -90,16 +93,17 @@ def choose_similarity(
     validation: ValidationSlice,
     *,
     base: SimilarityConfig,
-    grid: tuple[tuple[float, float], ...],
+    selection: SelectionConfig,
     progress: Progress,
 ) -> tuple[SimilarityConfig, SparseRows]:
     """Return the item-to-item model that ranks the held-out tracks best, and its settings."""
     judge = validation.of_at_most(MAX_USERS)
     matrix = affinities_of(train)
+    few = min(base.max_tracks, selection.item_to_item_tracks)
 
     def candidate(setting: tuple[float, float]) -> tuple[SimilarityConfig, SparseRows, float]:
         config = replace(base, penalty=setting[0], penalty_per_count=setting[1])
-        weights = item_weights(matrix, config)
+        weights = item_weights(matrix, replace(config, max_tracks=few))
         score = judge.ndcg(
             lambda rows, liking: weights.take(rows).weighted_sum(affinity(liking)).dense()
         )
@@ -107,8 +111,8 @@ def choose_similarity(
         progress({**report, "penalty": setting[0], "penalty_per_count": setting[1]})
         return config, weights, float(score[0])
 
-    config, weights, _ = max(map(candidate, grid), key=lambda made: made[2])
-    return config, weights
+    config, weights, _ = max(map(candidate, selection.item_to_item), key=lambda made: made[2])
+    return config, weights if min(matrix.shape) <= few else item_weights(matrix, config)
 
 
 def choose_blend(
