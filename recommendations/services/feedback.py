@@ -12,6 +12,7 @@ from django.db import transaction
 from accounts.models import Listener
 from musicrec.exceptions import RuleViolation
 from musicrec.metrics import RESPONSES
+from musicrec.prepared import Parameter, PreparedRow
 from recommendations.core.history import History
 from recommendations.core.preference import EXPLICIT_KINDS, preference_of
 from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
@@ -30,6 +31,13 @@ class NotOnSlate(RuleViolation):
     """The track was not on the slate that the response names."""
 
     code = "not_on_slate"
+
+
+_SAME_EVENT = PreparedRow(
+    lambda: Feedback.objects.filter(
+        listener_id=Parameter("listener")(), event_id=Parameter("event_id")()
+    )
+)
 
 
 def record_feedback(
@@ -71,7 +79,7 @@ def record_feedback(
     stage = state.current()
     with transaction.atomic():
         taste = tastes.lock_taste(listener)  # one response of a listener after another
-        before = Feedback.objects.by(listener).filter(event_id=event_id).first()
+        before = _SAME_EVENT.get(listener=listener.pk, event_id=event_id)
         if before is not None:
             if (before.track_id, before.kind, before.rating) != (track.pk, kind, rating):
                 raise EventIdReused(f"The event id {event_id!r} was used for another response.")

@@ -50,6 +50,9 @@ class KnownTaste:
 
 
 _TASTE = PreparedRow(lambda: Taste.objects.filter(listener_id=Parameter("listener")()))
+_LOCKED_TASTE = PreparedRow(
+    lambda: Taste.objects.select_for_update().filter(listener_id=Parameter("listener")())
+)
 
 
 def read_taste(listener: Listener) -> Taste:
@@ -59,11 +62,10 @@ def read_taste(listener: Listener) -> Taste:
 
 def lock_taste(listener: Listener) -> Taste:
     """Return the listener's taste, locked until the transaction ends."""
-    locked = Taste.objects.select_for_update()
-    taste = locked.filter(listener=listener).first()
+    taste = _LOCKED_TASTE.get(listener=listener.pk)
     if taste is None:
         _create_taste(listener)
-        taste = locked.get(listener=listener)
+        taste = Taste.objects.select_for_update().get(listener=listener)
     return taste
 
 

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.repeats import IDEMPOTENCY_KEY, answer_once, idempotency_key
 from accounts.service_accounts import Scope
+from musicrec.prepared import Parameter, PreparedRow
 from recommendations.models import Recommendation, Track
 from recommendations.serializers import (
     AnswerSerializer,
@@ -96,6 +97,14 @@ class RecommendRowsView(APIView):
         return Response(answer_once(request, listener, act))
 
 
+_TRACK = PreparedRow(lambda: Track.objects.filter(track_id=Parameter("track_id")()))
+_OWN_SLATE = PreparedRow(
+    lambda: Recommendation.objects.filter(
+        listener_id=Parameter("listener")(), pk=Parameter("slate")()
+    )
+)
+
+
 class FeedbackView(APIView):
     """A response to a track."""
 
@@ -114,13 +123,11 @@ class FeedbackView(APIView):
         given = dict(serializer.validated_data)
         listener = caller(request, given.pop("user_id", None), create=True)
         given.setdefault("event_id", idempotency_key(request))
-        track = Track.objects.filter(track_id=given.pop("track_id")).first()
+        track = _TRACK.get(track_id=given.pop("track_id"))
         if track is None:
             raise ValidationError({"track_id": "There is no such track."})
         slate_id = given.pop("recommendation_id", None)
-        slate = (
-            Recommendation.objects.of(listener).filter(pk=slate_id).first() if slate_id else None
-        )
+        slate = _OWN_SLATE.get(listener=listener.pk, slate=slate_id) if slate_id else None
         if slate_id is not None and slate is None:
             raise Http404("You have no such recommendation.")
         row, is_new = responses.record_feedback(
