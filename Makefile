@@ -60,7 +60,7 @@ test: install-dev ## run the tests, on an embedded Postgres and Redis
 test-slow: install-dev ## run the long simulations too
 	@$(PY) -m pytest -q -n 2 -m "slow or not slow"
 
-test-chaos: install-dev ## try faults of whole processes; CHAOS=short for minutes instead of an hour
+test-chaos: install-dev ## try faults of whole processes; CHAOS=short tries fewer of each
 	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m chaos musicrec/tests/chaos
 
 check: install-dev ## lint, types, import directions, migrations, deployment settings

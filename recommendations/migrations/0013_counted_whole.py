@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='countedday',
             name='whole_at',
-            field=models.DateTimeField(help_text='when more than its last slots were', null=True),
+            field=models.DateTimeField(help_text='when it was last counted whole', null=True),
         ),
     ]

@@ -151,7 +151,7 @@ class CountedDay(models.Model):
 
     day = models.DateField(primary_key=True)
     counted_at = models.DateTimeField()
-    whole_at = models.DateTimeField(null=True, help_text="when more than its last slots were")
+    whole_at = models.DateTimeField(null=True, help_text="when it was last counted whole")
     settles_at = models.DateTimeField(help_text="a count after this is the last")
     seconds = models.FloatField()
 

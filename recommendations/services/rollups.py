@@ -137,11 +137,12 @@ def count_day(day: date, *, at: datetime) -> None:
     end = start + timedelta(days=1)
     settles_at = end + SETTLES_AFTER
     last = CountedDay.objects.filter(day=day).first()
-    if last is None or last.whole_at is None or at >= min(last.whole_at + WHOLE_EVERY, settles_at):
-        since, whole_at = start, at
+    whole_at = last.whole_at if last else None
+    if is_whole := whole_at is None or at >= min(whole_at + WHOLE_EVERY, settles_at):
+        since = start
     else:
         tail = max(last.counted_at - TAIL - start, timedelta())
-        since, whole_at = start + tail // SLOT * SLOT, last.whole_at
+        since = start + tail // SLOT * SLOT
     between = {"day": day, "start": start, "since": since, "end": end}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -150,14 +151,14 @@ def count_day(day: date, *, at: datetime) -> None:
             between,
         )
         cursor.execute(_SLOTS, between)
-        if whole_at == at:
+        if is_whole:
             cursor.execute("DELETE FROM recommendations_trackshown WHERE day = %(day)s", between)
             cursor.execute(_SHOWN, between)
     CountedDay.objects.update_or_create(
         day=day,
         defaults={
             "counted_at": at,
-            "whole_at": whole_at,
+            "whole_at": at if is_whole else whole_at,
             "settles_at": settles_at,
             "seconds": clock.monotonic() - began,
         },
