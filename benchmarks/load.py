@@ -1,6 +1,7 @@
 """Many listeners at once, more than the machine can serve, for long, and beside a bare read.
 
-    make bench-load [SHORT=1]        or    python -m benchmarks.load [--short] [--only PART[,PART]]
+    make bench-load [SHORT=1]
+    python -m benchmarks.load [--short] [--only PART[,PART]] [--keep]
 
 Everything runs on this machine: Postgres, Redis, web, worker, schedule and the crowd (locust, in a
 virtual environment of its own).  Each figure is printed with the load average before the part; the
@@ -15,6 +16,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -35,7 +37,7 @@ from benchmarks.web import Client, wishes
 
 PARTS = ("bare", "single", "listeners", "overload", "soak")
 LOCUST = ROOT / "var" / "bench-load" / "bin" / "locust"
-N_ACCOUNTS = 1000
+N_LISTENERS = 1000
 
 
 @dataclass(frozen=True)
@@ -54,35 +56,47 @@ class Plan:
 FULL = Plan(1000, {"bare": 20, "single": 20, "listeners": 600, "overload": 60, "soak": 1800})
 SHORT = Plan(100, {"bare": 5, "single": 5, "listeners": 45, "overload": 20, "soak": 60})
 
-ACCOUNTS = """
+PREPARE = """
 import sys
 import django
 django.setup()
 from django.utils import timezone
 from accounts.models import Listener, User
 from accounts.services import issue_token
+from recommendations.services.demo import load_demo
+at = timezone.now()
+load_demo(at=at, n_listeners=int(sys.argv[2]))
 with open(sys.argv[1], "w") as tokens:
-    for n in range(int(sys.argv[2])):
-        user = User.objects.create_user(f"load-{n}@bench.invalid")
-        Listener.objects.create(user=user)
-        print(issue_token(user=user, name="load", at=timezone.now()), file=tokens)
+    for listener in Listener.objects.order_by("pk"):
+        listener.user = User.objects.create_user(f"load-{listener.pk}@bench.invalid")
+        listener.save(update_fields=["user"])
+        print(issue_token(user=listener.user, name="load", at=at), file=tokens)
 """
 
 
 class Load:
-    """One installation with accounts, and what is asked of it."""
+    """One installation of listeners with half a year behind them, and what is asked of it.
 
-    def __init__(self, folder: Path, plan: Plan, console: Console) -> None:
+    Args:
+        folder: where it lives.
+        plan: what for.
+        console: where to say what is being done.
+        keep: whether to go on with what the run before left there.  Its responses and lists make
+            each request a little dearer, so that runs are only alike from the beginning.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, console: Console, *, keep: bool) -> None:
         self.plan, self.console = plan, console
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
         self.stand = Stand(folder)
         self.stand.prepare()
         self.tokens_file = folder / "tokens"
         if not self.tokens_file.exists():
-            console.print("loading the demo, training, and making accounts")
-            self.stand.manage("load_demo")
-            self.stand.manage("train")
+            console.print("making listeners and training")
             made = folder / "tokens.new"
-            self.stand.python("-c", ACCOUNTS, str(made), str(N_ACCOUNTS))
+            self.stand.python("-c", PREPARE, str(made), str(N_LISTENERS))
+            self.stand.manage("train")
             made.rename(self.tokens_file)
         self.tokens = self.tokens_file.read_text().split()
         self.capacity = 0.0
@@ -138,7 +152,7 @@ class Load:
     def _overload(self, web: Web, seconds: float) -> list[Figure]:
         """Four times what it can do; no listener asks more often than the limits allow."""
         capacity = self._known_capacity(web)
-        users = min(N_ACCOUNTS, round(4 * capacity))
+        users = min(N_LISTENERS, round(4 * capacity))
         rows = self._crowd(web, users=users, pace=str(users / (4 * capacity)), seconds=seconds)
         # The crowd is gone when its last request was answered, not when locust has wound up.
         ended = max(row[0] + row[3] / 1000 for row in rows)
@@ -318,6 +332,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="minutes instead of an hour")
     parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--keep", action="store_true", help="go on with the run before's data")
     options = parser.parse_args()
     parts = options.only.split(",")
     if unknown := set(parts) - set(PARTS):
@@ -327,7 +342,8 @@ def main() -> int:
     if not LOCUST.exists():
         console.print("locust is missing; make bench-load installs it")
         return 1
-    load = Load(ROOT / "var" / "bench" / "load", SHORT if options.short else FULL, console)
+    plan = SHORT if options.short else FULL
+    load = Load(ROOT / "var" / "bench" / "load", plan, console, keep=options.keep)
     figures: list[Figure] = []
     with load.stand.web("benchmarks.bare") as web, load.helpers():
         for part in [part for part in PARTS if part in parts]:
