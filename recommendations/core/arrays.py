@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -44,7 +46,7 @@ class SparseRows:
 
     Attributes:
         starts: where each row begins in `columns`, shape (n_rows + 1,), int64, rising from 0.
-        columns: column of each entry, shape (n_entries,), int32, unique within a row.
+        columns: column of each entry, shape (n_entries,), int32, rising within a row.
         values: value of each entry, shape (n_entries,), float16 or float32.
         n_columns: width of the matrix.
     """
@@ -70,6 +72,10 @@ class SparseRows:
             raise ValueError(f"columns must lie in [0, {n_columns}), got {columns.max()}")
         return cls(starts, columns, np.ones(len(columns), np.float32), n_columns)
 
+    def halved(self) -> SparseRows:
+        """Return the matrix with its values in half precision."""
+        return replace(self, values=self.values.astype(np.float16))
+
     def row(self, row: int) -> tuple[Rows, Floats]:
         """Return one row's columns and values."""
         entries = slice(self.starts[row], self.starts[row + 1])
@@ -77,35 +83,55 @@ class SparseRows:
 
     def entries_of(self, rows: AnyRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the positions of the entries of `rows`, and which of `rows` each belongs to."""
-        starts, position = self._spans(rows)
-        return position, np.repeat(np.arange(len(rows)), np.diff(starts))
-
-    def _spans(self, rows: AnyRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where each of `rows` would begin by itself, and the positions of its entries."""
         begin = self.starts[rows]
         lengths = self.starts[np.asarray(rows) + 1] - begin
-        starts = np.zeros(len(lengths) + 1, np.int64)
-        np.cumsum(lengths, out=starts[1:])
-        position = np.repeat(begin - starts[:-1], lengths)
-        position += np.arange(starts[-1])
-        return starts, position
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        before = np.cumsum(lengths) - lengths
+        return np.arange(len(owner)) + (begin - before)[owner], owner
 
     def take(self, rows: AnyRows) -> SparseRows:
         """Return some of the rows, copied, in single precision."""
-        starts, position = self._spans(rows)
-        values = self.values.take(position).astype(np.float32)
-        return SparseRows(starts, self.columns.take(position), values, self.n_columns)
+        taken = self._matrix[rows]
+        values = taken.data.view(self.values.dtype).astype(np.float32, copy=False)
+        return SparseRows(taken.indptr, taken.indices, values, self.n_columns)
+
+    def block(self, rows: AnyRows, columns: AnyRows) -> Floats:
+        """Return the entries where some rows and some columns meet, shape (n_rows, n_columns).
+
+        By bisection in each row, so that a long one is not read for a few of its columns.
+        """
+        if not len(self.columns):
+            return np.zeros((len(rows), len(columns)), np.float32)
+        begin, end = self.starts[rows][:, None], self.starts[np.asarray(rows) + 1][:, None]
+        low, high = (np.repeat(edge, len(columns), axis=1) for edge in (begin, end))
+        for _ in range(int((end - begin).max(initial=0)).bit_length()):
+            middle = (low + high) >> 1
+            is_left = (self.columns.take(middle, mode="clip") < columns) & (middle < high)
+            np.copyto(low, middle + 1, where=is_left)
+            np.copyto(high, middle, where=~is_left)
+        is_there = (low < end) & (self.columns.take(low, mode="clip") == columns)
+        values = self.values.take(low, mode="clip").astype(np.float32)
+        return np.where(is_there, values, np.float32(0))
 
     def weighted_sum(self, weights: NDArray[np.floating]) -> SparseVector:
-        """Return `weights @ matrix`, of which only the non-empty columns are held."""
-        summands = self.values * np.repeat(weights, np.diff(self.starts))
+        """Return `weights @ matrix`, of single precision; only its non-empty columns are held."""
         if 8 * len(self.columns) > self.n_columns:  # cheaper than sorting the columns
-            total = np.bincount(self.columns, summands, minlength=self.n_columns)
+            total: Floats = weights.astype(np.float32, copy=False) @ self._matrix
             filled = np.flatnonzero(total)
-            return SparseVector(filled, total[filled].astype(np.float32), self.n_columns)
+            return SparseVector(filled, total[filled], self.n_columns)
+        summands = self.values * np.repeat(weights, np.diff(self.starts))
         columns, at = np.unique(self.columns, return_inverse=True)
         values = np.bincount(at, summands, minlength=len(columns))
         return SparseVector(columns, values.astype(np.float32), self.n_columns)
+
+    @cached_property
+    def _matrix(self) -> sparse.csr_array:
+        """The same arrays as scipy's, which knows no half precision: of that, the bits."""
+        is_half = self.values.dtype == np.float16
+        values = self.values.view(np.uint16) if is_half else self.values
+        return sparse.csr_array(
+            (values, self.columns, self.starts), shape=(self.n_rows, self.n_columns)
+        )
 
     def pooled(self, rows: AnyRows, weights: NDArray[np.floating]) -> Floats:
         """Return `weights @ matrix[rows]`, dense; for few columns, `weighted_sum` for many."""

@@ -20,7 +20,7 @@ from scipy.linalg import lapack
 from recommendations.core.arrays import AnyRows, Floats, SparseRows, Table, top_k
 
 _BLOCK = 1024  # target tracks whose dense weights exist at once
-_SMALLEST = 1e-6  # below this, half precision has no digits left
+_SMALLEST = 1e-6  # below this, half precision, which large catalogues are held in, has no digits
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def item_weights(affinities: sparse.csr_matrix, config: SimilarityConfig) -> Spa
     return SparseRows(
         starts=weights.indptr.astype(np.int64),
         columns=weights.indices.astype(np.int32),
-        values=weights.data.astype(np.float16),
+        values=weights.data.astype(np.float32, copy=False),
         n_columns=n_tracks,
     )
 

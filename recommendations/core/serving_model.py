@@ -60,14 +60,24 @@ class Listener:
         return content_profile(self.model.content, self.track_rows, self.preferences, self.stated)
 
     @cached_property
-    def links(self) -> SparseRows:
-        """Item-to-item weights of the tracks responded to, a row each."""
-        return self.model.similarity.take(self.track_rows)
-
-    @cached_property
     def linked(self) -> SparseVector:
         """Item-to-item scores, of which most tracks have none."""
-        return self.links.weighted_sum(affinity(self.preferences))
+        links = self.model.similarity.take(self.track_rows)
+        return links.weighted_sum(affinity(self.preferences))
+
+    @cached_property
+    def neural(self) -> Floats:
+        """The network's logit of every track, shape (n_tracks,); not to be written to."""
+        scores = self.model.neural_scores(self.user_vector)
+        scores.setflags(write=False)
+        return scores
+
+    @cached_property
+    def hybrid(self) -> Floats:
+        """The blended score of every track, shape (n_tracks,); not to be written to."""
+        scores = self.model.hybrid_scores(self)
+        scores.setflags(write=False)
+        return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,9 +171,7 @@ class ServingModel:
         """Return each track's sum of item-to-item weights from the listener's history."""
         return listener.linked.dense()
 
-    def hybrid_scores(
-        self, listener: Listener, rows: AnyRows | None = None, *, neural: Floats | None = None
-    ) -> Floats:
+    def hybrid_scores(self, listener: Listener, rows: AnyRows | None = None) -> Floats:
         """Return the blended score of every track, or of `rows`.
 
         Scores are standardised by each component's moments over the same tracks for every call
@@ -173,9 +181,8 @@ class ServingModel:
         Args:
             listener: for whom.
             rows: which tracks; all if None.
-            neural: `neural_scores` of the same tracks, where they are at hand already.
         """
-        scored = self._components(listener, rows, neural)
+        scored = self._components(listener, rows)
         if rows is not None:
             sample = self._components(listener, self._reference)
         else:
@@ -223,9 +230,7 @@ class ServingModel:
         """Return the `k` tracks most like one, best first, with their scores."""
         return similar_tracks(self.similarity, self.network.fold_in.embeddings, track_row, k=k)
 
-    def evidence(
-        self, listener: Listener, rows: AnyRows, *, neural: Floats | None = None
-    ) -> HistoryEvidence:
+    def evidence(self, listener: Listener, rows: AnyRows) -> HistoryEvidence:
         """Return what each track of the listener's history adds to the scores of some tracks.
 
         That is the item-to-item weight, and the track's share of the dot product of the
@@ -234,25 +239,18 @@ class ServingModel:
         Args:
             listener: whose history.
             rows: the tracks scored, each once, shape (k,).
-            neural: `neural_scores` of all tracks, where they are at hand already.
         """
         history, liking = listener.track_rows, listener.preferences
         sample = (
-            self.neural_scores(listener.user_vector, self._reference)
-            if neural is None
-            else neural[self._reference]
+            listener.neural[self._reference]
+            if self.index is None
+            else self.neural_scores(listener.user_vector, self._reference)
         )
         linked = Moments.of_sparse(listener.linked)
         contributions = self.network.contributions(history, liking, rows)
         contributions *= np.float32(self.blend.neural / Moments.of(sample).deviation)
-        place_of = np.full(self.n_tracks, -1, np.int32)
-        place_of[rows] = np.arange(len(rows))
-        places = place_of.take(listener.links.columns)
-        here = np.flatnonzero(places >= 0)
-        owners = np.searchsorted(listener.links.starts, here, side="right") - 1
         pulls = affinity(liking) * np.float32(self.blend.item_to_item / linked.deviation)
-        # A history track links to another once at most, so no place is met twice.
-        contributions[owners, places[here]] += listener.links.values[here] * pulls[owners]
+        contributions += pulls[:, None] * self.similarity.block(history, rows)
         return HistoryEvidence(history, rows, contributions)
 
     def matching_genres(self, listener: Listener, track_row: int, *, limit: int = 3) -> list[str]:
@@ -266,14 +264,12 @@ class ServingModel:
             return np.arange(self.n_tracks)
         return np.linspace(0, self.n_tracks - 1, N_REFERENCE).astype(np.intp)
 
-    def _components(
-        self, listener: Listener, rows: AnyRows | None, neural: Floats | None = None
-    ) -> dict[str, Floats]:
+    def _components(self, listener: Listener, rows: AnyRows | None) -> dict[str, Floats]:
         linked = listener.linked
-        if neural is None:
-            neural = self.network.scores(listener.user_vector, rows)
         scores = {
-            "neural": neural,
+            "neural": (
+                listener.neural if rows is None else self.neural_scores(listener.user_vector, rows)
+            ),
             "item_to_item": linked.dense() if rows is None else linked.at(rows),
             "popularity": self.popularity if rows is None else self.popularity[rows],
         }

@@ -11,8 +11,10 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,8 @@ from numpy.typing import NDArray
 
 from musicrec.metrics import MODEL_FAILURES
 from recommendations.core.artefact import MANIFEST, CorruptArtefact, load
-from recommendations.core.serving_model import ServingModel
+from recommendations.core.content import StatedTaste
+from recommendations.core.serving_model import Listener, ServingModel
 from recommendations.models import ModelVersion, ServingState, TrackHeat
 from recommendations.serving.catalogue import Catalogue, read_catalogue
 from recommendations.serving.storage import artefact_store
@@ -30,6 +33,12 @@ from recommendations.serving.storage import artefact_store
 logger = logging.getLogger(__name__)
 
 TREND_SECONDS = 20.0
+
+KEPT_BYTES = 64_000_000
+"""What listeners of late may take in a process's memory, scored as the model sees them."""
+
+BYTES_PER_TRACK = 20
+"""Of a listener: two scores of each track, and links with their columns where all are linked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +57,45 @@ class LoadedModel:
     rows: NDArray[np.intp]
     model_rows: NDArray[np.intp]
 
+    def listener(
+        self,
+        track_rows: NDArray[np.int64],
+        preferences: NDArray[np.float32],
+        *,
+        stated: StatedTaste,
+        user_vector: NDArray[np.float32],
+    ) -> Listener:
+        """Return a listener as the model sees them.
+
+        It is the same one, with the scores it has by now, for all who ask with the same history,
+        wishes and vector, until others were asked for; so lists between two responses cost less.
+        """
+        arrays = (track_rows.astype(np.int64), preferences.astype(np.float32), user_vector)
+        return self._listener_of(*(array.tobytes() for array in arrays), stated)
+
+    @cached_property
+    def _listener_of(self) -> Callable[[bytes, bytes, bytes, StatedTaste], Listener]:
+        n_kept = KEPT_BYTES // (BYTES_PER_TRACK * max(self.model.n_tracks, 1))
+        # Of the model and not of this: a cycle would keep a model that was replaced in memory.
+        return lru_cache(maxsize=max(n_kept, 16))(partial(_listener_of, self.model))
+
     def spread(self, values: NDArray[np.floating], fill: float) -> NDArray[np.float32]:
         """Return the model's values per track in the catalogue's order, `fill` for the others."""
         known = self.model_rows >= 0
         spread = np.full(len(self.model_rows), fill, np.float32)
         spread[known] = values[self.model_rows[known]]
         return spread
+
+
+def _listener_of(
+    model: ServingModel, rows: bytes, preferences: bytes, vector: bytes, stated: StatedTaste
+) -> Listener:
+    return model.listener(
+        np.frombuffer(rows, np.int64),
+        np.frombuffer(preferences, np.float32),
+        stated=stated,
+        user_vector=np.frombuffer(vector, np.float32),
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from recommendations.core.content import (
     matching_genres,
 )
 from recommendations.core.history import History
-from recommendations.core.serving_model import EXACT_LIMIT, Listener
+from recommendations.core.serving_model import Listener
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.state import LoadedModel, Stage
 
@@ -81,20 +81,12 @@ class Scene:
             return None
         model_rows = np.where(self.rows >= 0, loaded.model_rows[self.rows], -1)
         known = model_rows >= 0
-        return loaded.model.listener(
+        return loaded.listener(
             model_rows[known],
             self.history.preferences[known],
             stated=self.stated,
             user_vector=self.vector,
         )
-
-    @cached_property
-    def neural(self) -> Floats | None:
-        """The network's logit per track of the model; None without one, or one too large for it."""
-        loaded, listener = self.stage.loaded, self.listener
-        if loaded is None or listener is None or loaded.model.n_tracks > EXACT_LIMIT:
-            return None
-        return loaded.model.neural_scores(listener.user_vector)
 
     @cached_property
     def content_fit(self) -> Floats:
@@ -171,8 +163,8 @@ class NeuralCF:
         """Return the network's logits."""
         loaded, listener = _modelled(scene)
         model = loaded.model
-        if scene.neural is not None:
-            return loaded.spread(scene.neural, -np.inf)
+        if model.index is None:
+            return loaded.spread(listener.neural, -np.inf)
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.neural_scores(listener.user_vector, rows))
 
@@ -212,8 +204,8 @@ class HybridEnsemble:
         """Return the blended scores."""
         loaded, listener = _modelled(scene)
         model = loaded.model
-        if scene.neural is not None:
-            return loaded.spread(model.hybrid_scores(listener, neural=scene.neural), -np.inf)
+        if model.index is None:
+            return loaded.spread(listener.hybrid, -np.inf)
         rows = model.candidates(listener)
         return _scatter(loaded, rows, model.hybrid_scores(listener, rows))
 
@@ -306,7 +298,7 @@ def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
         return [because_of_taste(scene, row) for row in rows]
     model_rows = loaded.model_rows[np.asarray(rows, np.intp)]
     known = np.flatnonzero(model_rows >= 0)
-    evidence = loaded.model.evidence(listener, model_rows[known], neural=scene.neural)
+    evidence = loaded.model.evidence(listener, model_rows[known])
     named: list[list[Reason]] = [[] for _ in rows]
     for index, nearest in zip(known.tolist(), evidence.nearest(limit=2), strict=True):
         words = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]

@@ -32,6 +32,10 @@ def test_sparse_rows_agree_with_the_dense_matrix(matrix, data):
     assert total.dense() == pytest.approx(weights @ matrix[rows], abs=1e-5)
     everything = np.arange(matrix.shape[1])
     assert total.at(everything) == pytest.approx(total.dense())
+    columns = everything[::-2]
+    assert held.block(rows, columns) == pytest.approx(matrix[rows][:, columns])
+    assert held.halved().block(rows, columns) == pytest.approx(matrix[rows][:, columns])
+    assert held.halved().take(rows).values.tolist() == held.take(rows).values.tolist()
     assert held.dot(vector) == pytest.approx(matrix @ vector, abs=1e-5)
     assert held.dot(vector, rows) == pytest.approx(matrix[rows] @ vector, abs=1e-5)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from accounts.services import set_preferences
+from recommendations.core.content import StatedTaste
 from recommendations.models import PlayCount
 from recommendations.services import taste as tastes
 from recommendations.services.catalogue import touch_catalogue
@@ -102,6 +103,34 @@ def test_changed_preferences_change_the_next_scores(tracks, version):
     listener.refresh_from_db()
     after = STRATEGIES["neural_cf"].scores(scene_of(listener))
     assert not np.allclose(before, after)
+
+
+def test_a_listener_is_scored_anew_after_a_response_and_only_then(tracks, fan):
+    first = scene_of(fan)
+    before = STRATEGIES["hybrid_ensemble"].scores(first)
+    assert scene_of(fan).listener is first.listener
+    make_feedback(listener=fan, track=tracks[20], kind="rating", rating=5)
+    after = scene_of(fan)
+    assert after.listener is not first.listener
+    assert not np.allclose(before, STRATEGIES["hybrid_ensemble"].scores(after))
+
+
+def test_only_so_many_listeners_are_kept_in_memory(version, tracks, monkeypatch):
+    monkeypatch.setattr(state, "KEPT_BYTES", 0)
+    loaded = state.current().loaded
+    rows = np.arange(1, dtype=np.int64)
+
+    def listener(vector):
+        return loaded.listener(
+            rows, np.ones(1, np.float32), stated=StatedTaste(), user_vector=vector
+        )
+
+    vectors = np.tile(np.arange(17, dtype=np.float32)[:, None], loaded.model.user_dim)
+    first = listener(vectors[0])
+    assert listener(vectors[0]) is first
+    for vector in vectors[1:]:
+        listener(vector)
+    assert listener(vectors[0]) is not first
 
 
 @pytest.mark.django_db

@@ -289,7 +289,7 @@ def _assemble(
         )
         if network.n_tracks > SCAN_LIMIT:
             index = index.with_cells(np.random.default_rng(0))
-        network = network.halved()
+        network, similarity = network.halved(), similarity.halved()
     ids = np.arange(interactions.n_tracks) if track_ids is None else np.asarray(track_ids)
     return ServingModel(
         track_ids=ids.astype(np.int64),
