@@ -8,11 +8,12 @@ from accounts.pages import AdminLoginPage
 from musicrec import client
 
 urlpatterns = [
+    # Addresses are tried in turn: those that are asked for most come first.
+    path("", include("recommendations.urls")),
     path("", include("accounts.urls")),
     path("_allauth/", include("allauth.headless.urls")),
     path("", include("bandits.urls")),
     path("", include("experiments.urls")),
-    path("", include("recommendations.urls")),
     path("app/sw.js", client.service_worker, name="service-worker"),
     path("app/", client.shell, name="app"),
     path("app/<path:path>", client.shell),

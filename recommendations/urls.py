@@ -5,11 +5,12 @@ from django.urls import path
 from recommendations.views import catalogue, covers, home, listening, me, my_data, probes, services
 
 urlpatterns = [
+    path("recommend", listening.RecommendView.as_view(), name="api-recommend"),
+    path("feedback", listening.FeedbackView.as_view(), name="api-feedback"),
     path("", home.HomeView.as_view(), name="home"),
     path("livez", probes.livez, name="livez"),
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),
-    path("recommend", listening.RecommendView.as_view(), name="api-recommend"),
     path("recommend/rows", listening.RecommendRowsView.as_view(), name="api-recommend-rows"),
     path("tracks", catalogue.TracksView.as_view(), name="api-tracks"),
     path("tracks/<str:track_id>", catalogue.TrackView.as_view(), name="api-track"),
@@ -26,7 +27,6 @@ urlpatterns = [
     path("trending", catalogue.TrendingView.as_view(), name="api-trending"),
     path("latest", catalogue.LatestView.as_view(), name="api-latest"),
     path("search", catalogue.SearchView.as_view(), name="api-search"),
-    path("feedback", listening.FeedbackView.as_view(), name="api-feedback"),
     path("feedback/bulk", services.BulkFeedbackView.as_view(), name="api-feedback-bulk"),
     path("recommend/batch", services.BatchView.as_view(), name="api-recommend-batch"),
     path("export/<str:what>", services.ExportView.as_view(), name="api-export"),

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
 from recommendations.core.arrays import Floats
-from recommendations.core.content import StatedTaste, audio_distance, content_profile
 from recommendations.core.rules import Slate, SlateRules, choose_slate
 from recommendations.models import Taste
 from recommendations.services import taste as tastes
@@ -92,17 +91,12 @@ def tilt_to_mood(scores: Floats, scene: Scene, mood: tuple[float, float]) -> Flo
 
     Scores are standardised first, so that a mood weighs the same in every strategy.
     """
-    nothing = np.empty(0, np.intp)
-    wanted = content_profile(
-        scene.catalogue.content, nothing, nothing.astype(np.float32), StatedTaste(mood=mood)
-    )
-    distance = audio_distance(scene.catalogue.content.audio, wanted)
     finite = np.isfinite(scores)
     if not finite.any():
         return scores
     level = (scores - scores[finite].mean()) / max(float(scores[finite].std()), 1e-9)
-    fit = distance / max(float(distance.std()), 1e-9)
-    return np.where(finite, level - MOOD_WEIGHT * fit, scores).astype(np.float32)
+    tilt = MOOD_WEIGHT * scene.catalogue.distance_to_mood(mood)
+    return np.where(finite, level - tilt, scores).astype(np.float32)
 
 
 def tilt_to_novelty(scores: Floats, scene: Scene, adventure: float) -> Floats:

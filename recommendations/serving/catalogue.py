@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,12 @@ from django.db.models import Count
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recommendations.core.content import ContentFeatures
+from recommendations.core.content import (
+    ContentFeatures,
+    StatedTaste,
+    audio_distance,
+    content_profile,
+)
 from recommendations.models import Genre, PlayCount, Track
 from recommendations.models.catalogue import AUDIO_FEATURES
 
@@ -144,6 +150,14 @@ class Catalogue:
         return vectors / np.maximum(lengths, 1e-9)
 
     @cached_property
+    def distance_to_mood(self) -> Callable[[tuple[float, float]], NDArray[np.float32]]:
+        """Return how far each track lies from a mood (valence, arousal), in standard deviations.
+
+        Moods are few and asked for again and again: the last ones are kept.
+        """
+        return lru_cache(maxsize=16)(partial(_distance_to_mood, self.content))
+
+    @cached_property
     def genre_rows(self) -> dict[str, NDArray[np.intp]]:
         """Rows of the tracks of each genre."""
         hot = self.content.genres
@@ -202,6 +216,13 @@ class Catalogue:
         counts = np.bincount(hot.columns, known[owner], minlength=hot.n_columns)
         levels = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
         return levels * self.content.audio_scale[column] + self.content.audio_mean[column]
+
+
+def _distance_to_mood(content: ContentFeatures, mood: tuple[float, float]) -> NDArray[np.float32]:
+    nothing = np.empty(0, np.intp)
+    wanted = content_profile(content, nothing, nothing.astype(np.float32), StatedTaste(mood=mood))
+    distance = audio_distance(content.audio, wanted)
+    return distance / max(float(distance.std()), 1e-9)
 
 
 N_RELATED = 5
