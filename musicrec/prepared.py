@@ -7,15 +7,16 @@ it is sent; for a row found by its key both take several times as long as findin
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from django.db import connections, models, router
+from django.db import DatabaseError, connections, models, router
 from django.db.backends.utils import CursorWrapper
-from django.db.models.expressions import RawSQL
+from django.db.models.expressions import DatabaseDefault, RawSQL
 from django.db.models.query import get_related_populators
 
 Row = TypeVar("Row", bound=models.Model)
@@ -123,49 +124,72 @@ class PreparedRow(Generic[Row]):
         return Statement(f"read_{model._meta.db_table}", sql), tuple(params), read
 
 
-def insert_together(*groups: Sequence[models.Model], wait_for_disk: bool = True) -> None:
-    """Insert rows of several tables by one statement, so all of them or none; one query.
+def insert(row: models.Model) -> None:
+    """Insert a row and give it the key that the database chose; one query, no signals.
+
+    Raises:
+        IntegrityError: it breaks a rule of its table.
+    """
+    using = router.db_for_write(type(row))
+    key = row._meta.pk
+    written = _insert(type(row), using)
+    column = connections[using].ops.quote_name(key.column)
+    statement = _statement("insert", f"{written.head}{written.row} RETURNING {column}")
+    with connections[using].cursor() as cursor:
+        statement.execute(cursor, _prepared(row, written.fields, add=True))
+        row.pk = cursor.fetchone()[0]
+    row._state.adding, row._state.db = False, using
+
+
+def write_together(
+    *inserted: Sequence[models.Model],
+    updated: Sequence[models.Model] = (),
+    wait_for_disk: bool = True,
+) -> None:
+    """Write rows of several tables by one statement, so all of them or none; one query.
 
     As with `bulk_create` no signals are sent; keys that the database gives are not read back.
     A row may refer to one of another group, since such references are checked at the end.
 
     Args:
-        groups: each the rows of one model; empty ones are passed over.
+        inserted: each the rows of one model; empty ones are passed over.
+        updated: rows that are there already, all of whose fields are written.
         wait_for_disk: False ends the transaction that this is part of without waiting for the
             disk: everybody sees the rows at once, but the last half second of them may be gone
             should the database itself crash (Postgres' `synchronous_commit`).
 
     Raises:
         IntegrityError: a row breaks a rule of its table; nothing is written.
+        DatabaseError: a row to be updated is not there; the caller's transaction is to be given up.
     """
-    filled = [rows for rows in groups if rows]
-    if not filled:
+    groups = [rows for rows in inserted if rows]
+    if not groups and not updated:
         return
-    using = router.db_for_write(type(filled[0][0]))
-    connection = connections[using]
-    statements, values = [], []
-    for rows in filled:
-        insert = _insert(type(rows[0]), using)
-        statements.append(insert.head + ", ".join([insert.row] * len(rows)))
-        for row in rows:
-            values += [
-                field.get_db_prep_save(field.pre_save(row, add=True), connection)
-                for field in insert.fields
-            ]
-    *first, last = statements
-    named = ", ".join(f"w{place} AS ({statement})" for place, statement in enumerate(first))
+    using = router.db_for_write(type((updated or groups[0])[0]))
+    parts, values, told = [], [], []
+    for rows in groups:
+        one = _insert(type(rows[0]), using)
+        parts.append(one.head + ", ".join([one.row] * len(rows)))
+        values += [value for row in rows for value in _prepared(row, one.fields, add=True)]
+    for row in updated:
+        told.append(f"(SELECT count(*) FROM w{len(parts)})")  # noqa: S608 (no name but ours)
+        change = _update(type(row), using)
+        parts.append(change.sql)
+        values += [*_prepared(row, change.fields, add=False), row.pk]
     if not wait_for_disk:
         # For this transaction alone, and without a statement of its own.
-        last += " RETURNING set_config('synchronous_commit', 'off', true)"
-    sql = f"WITH {named} {last}" if first else last
-    with connection.cursor() as cursor:
-        if all(len(rows) == 1 for rows in filled):
-            _statement("insert_together", sql).execute(cursor, values)
+        told.append("set_config('synchronous_commit', 'off', true)")
+    named = ", ".join(f"w{place} AS ({part})" for place, part in enumerate(parts))
+    sql = f"WITH {named} SELECT {', '.join(told) or '1'}"
+    with connections[using].cursor() as cursor:
+        if all(len(rows) == 1 for rows in groups):
+            _statement("write_together", sql).execute(cursor, values)
         else:
             cursor.execute(sql, values)
-    for rows in filled:
-        for row in rows:
-            row._state.adding, row._state.db = False, using
+        if 0 in cursor.fetchone()[: len(updated)]:
+            raise DatabaseError("a row that was to be updated is not there")
+    for row in itertools.chain(*groups):
+        row._state.adding, row._state.db = False, using
 
 
 _statement = cache(Statement)
@@ -180,25 +204,66 @@ class _Insert:
     fields: tuple[models.Field, ...]
 
 
+@dataclass(frozen=True)
+class _Update:
+    """A model's UPDATE of one row: every field, and last the key."""
+
+    sql: str
+    fields: tuple[models.Field, ...]
+
+
 @cache
 def _insert(model: type[models.Model], using: str) -> _Insert:
+    quote = connections[using].ops.quote_name
+    fields = tuple(
+        field for field in _written_fields(model) if not isinstance(field, models.AutoField)
+    )
+    columns = ", ".join(quote(field.column) for field in fields)
+    holders = ", ".join(_placeholders(model, fields, using))
+    return _Insert(
+        f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ",  # noqa: S608 (names of our tables)
+        f"({holders})",
+        fields,
+    )
+
+
+@cache
+def _update(model: type[models.Model], using: str) -> _Update:
+    quote = connections[using].ops.quote_name
+    fields = tuple(field for field in _written_fields(model) if not field.primary_key)
+    holders = _placeholders(model, fields, using)
+    changes = ", ".join(
+        f"{quote(field.column)} = {holder}" for field, holder in zip(fields, holders, strict=True)
+    )
+    table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
+    return _Update(f"UPDATE {table} SET {changes} WHERE {key} = %s RETURNING 1", fields)  # noqa: S608 (names of our tables)
+
+
+def _written_fields(model: type[models.Model]) -> list[models.Field]:
+    return [field for field in model._meta.local_concrete_fields if not field.generated]
+
+
+def _placeholders(
+    model: type[models.Model], fields: Sequence[models.Field], using: str
+) -> list[str]:
     connection = connections[using]
     compiler = models.sql.InsertQuery(model).get_compiler(using)
-    fields = tuple(
-        field
-        for field in model._meta.local_concrete_fields
-        if not field.generated and not isinstance(field, models.AutoField)
-    )
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
-    holders = [
+    return [
         field.get_placeholder(None, compiler, connection)
         if hasattr(field, "get_placeholder")
         else "%s"
         for field in fields
     ]
-    return _Insert(
-        f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ",  # noqa: S608 (names of our tables)
-        f"({', '.join(holders)})",
-        fields,
-    )
+
+
+def _prepared(row: models.Model, fields: Sequence[models.Field], *, add: bool) -> list[Any]:
+    """Return the values of a row as the driver takes them; the row takes constant defaults."""
+    connection = connections[router.db_for_write(type(row))]
+    values = []
+    for field in fields:
+        value = field.pre_save(row, add=add)
+        if isinstance(value, DatabaseDefault):
+            value = value.expression.value
+            setattr(row, field.attname, value)
+        values.append(field.get_db_prep_save(value, connection))
+    return values

@@ -5,13 +5,20 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
-from django.db import DataError, IntegrityError, ProgrammingError, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 from django.utils import timezone
 
 from accounts import services
 from accounts.models import ApiToken, Listener, Preferences, User
-from musicrec.prepared import Parameter, PreparedRow, Statement, _kept, insert_together
-from recommendations.models import OutboxEvent, Recommendation
+from musicrec.prepared import Parameter, PreparedRow, Statement, _kept, insert, write_together
+from recommendations.models import OutboxEvent, Recommendation, Taste
 
 pytestmark = pytest.mark.django_db
 
@@ -117,7 +124,7 @@ def test_rows_of_several_tables_are_written_by_one_statement(django_assert_num_q
     slates = [slate_of(listener, tracks=tracks, context=context) for tracks in ([3, 1], [])]
     effects = [OutboxEvent(kind="slate", recommendation=row, created_at=at) for row in slates]
     with django_assert_num_queries(1):
-        insert_together(slates, [], effects)
+        write_together(slates, [], effects)
     for row in slates:
         written = Recommendation.objects.get(pk=row.pk)
         assert values_of(written) == values_of(row)
@@ -131,7 +138,7 @@ def test_of_rows_written_together_all_are_there_or_none():
     listener = Listener.objects.create(external_id="ann")
     good = slate_of(listener)
     with pytest.raises(IntegrityError, match="recommendation_pkey"), transaction.atomic():
-        insert_together([OutboxEvent(kind="slate", recommendation=good)], [good, good])
+        write_together([OutboxEvent(kind="slate", recommendation=good)], [good, good])
     assert not Recommendation.objects.exists()
     assert not OutboxEvent.objects.exists()
 
@@ -148,7 +155,7 @@ def test_who_may_not_wait_for_the_disk_says_so_of_this_transaction_alone(wait_fo
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = on")
     with contextlib.suppress(Undone), transaction.atomic():
-        insert_together([slate], [effect], wait_for_disk=wait_for_disk)
+        write_together([slate], [effect], wait_for_disk=wait_for_disk)
         assert setting() == commit
         raise Undone
     assert setting() == "on"
@@ -158,9 +165,56 @@ class Undone(Exception):
     """The transaction is given up."""
 
 
+def test_a_row_gets_the_key_that_the_database_chose(django_assert_num_queries):
+    for number in range(2):
+        listener = Listener(external_id=f"Zoë {number}", country="NL")
+        with django_assert_num_queries(1):
+            insert(listener)
+        assert values_of(Listener.objects.get(pk=listener.pk)) == values_of(listener)
+        listener.country = "DE"
+        listener.save()
+    assert Listener.objects.count() == 2
+
+
+def test_a_row_that_breaks_a_rule_is_not_inserted():
+    listener = Listener.objects.create(external_id="ann")
+    with pytest.raises(IntegrityError, match="uuid"), transaction.atomic():
+        insert(Listener(uuid=listener.uuid))
+    assert Listener.objects.count() == 1
+
+
+def test_rows_are_changed_in_the_statement_that_writes_others(django_assert_num_queries):
+    listener = Listener.objects.create(external_id="ann")
+    bystander = Taste.objects.create(listener=Listener.objects.create(), n_plays=7)
+    taste = Taste.objects.create(listener=listener)
+    before = taste.updated_at
+    slate = slate_of(listener)
+    taste.history, taste.hidden, taste.n_plays = b"\x00\xff%s", {"tracks": {"1": None}}, 3
+    with django_assert_num_queries(1):
+        write_together([slate], updated=[taste])
+    assert Recommendation.objects.filter(pk=slate.pk).exists()
+    written = Taste.objects.get(listener=listener)
+    assert (bytes(written.history), written.hidden, written.n_plays) == (
+        taste.history,
+        taste.hidden,
+        3,
+    )
+    assert written.updated_at > before
+    bystander.refresh_from_db()
+    assert bystander.n_plays == 7
+
+
+def test_a_row_to_be_changed_that_is_gone_is_an_error():
+    taste = Taste.objects.create(listener=Listener.objects.create(external_id="ann"))
+    Taste.objects.filter(pk=taste.pk).delete()
+    with pytest.raises(DatabaseError, match="not there"), transaction.atomic():
+        write_together([slate_of(taste.listener)], updated=[taste])
+    assert not Recommendation.objects.exists()
+
+
 def test_nothing_to_write_is_no_query(django_assert_num_queries):
     with django_assert_num_queries(0):
-        insert_together([], [])
+        write_together([], [])
 
 
 def test_a_token_comes_with_its_user_and_listener(django_assert_num_queries):

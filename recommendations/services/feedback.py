@@ -12,7 +12,7 @@ from django.db import transaction
 from accounts.models import Listener
 from musicrec.exceptions import RuleViolation
 from musicrec.metrics import RESPONSES
-from musicrec.prepared import Parameter, PreparedRow
+from musicrec.prepared import Parameter, PreparedRow, insert, write_together
 from recommendations.core.history import History
 from recommendations.core.preference import EXPLICIT_KINDS, preference_of
 from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
@@ -98,14 +98,15 @@ def record_feedback(
         )
         if recommendation is not None:
             _credit(feedback, recommendation)
-        feedback.save(force_insert=True)
+        insert(feedback)
         if kind == Feedback.Kind.HIDE:
             hiding.hide_by_response(feedback, at=at)
             taste.hidden = tastes.hidden_of(listener)
         _learn(taste, feedback, track, stage)
-        OutboxEvent.objects.create(
+        effect = OutboxEvent(
             kind=OutboxEvent.Kind.FEEDBACK, feedback=feedback, created_at=at, due_at=at
         )
+        write_together([effect], updated=[taste])
     RESPONSES.labels(kind).inc()
     return feedback, True
 
@@ -121,7 +122,7 @@ def _credit(feedback: Feedback, recommendation: Recommendation) -> None:
 
 
 def _learn(taste: Taste, feedback: Feedback, track: Track, stage: state.Stage) -> None:
-    """Bring a locked taste up to a response, and save it."""
+    """Bring a taste up to a response, not saved."""
     moment = feedback.occurred_at.timestamp()
     history = History.from_bytes(taste.history).respond(
         track.pk,
@@ -142,4 +143,3 @@ def _learn(taste: Taste, feedback: Feedback, track: Track, stage: state.Stage) -
     preferences = getattr(feedback.listener, "preferences", None)
     vector = tastes.fold(history, stage, preferences)
     tastes.remember(taste, vector, stage, preferences)
-    taste.save(force_update=True)

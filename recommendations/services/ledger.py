@@ -14,7 +14,7 @@ import bandits.services
 import experiments.services
 from experiments.services import Served
 from musicrec.metrics import SLATES
-from musicrec.prepared import insert_together
+from musicrec.prepared import write_together
 from recommendations.models import OutboxEvent, Recommendation
 from recommendations.services.policy import PolicyDecision
 
@@ -62,7 +62,7 @@ def write_down(shown: Sequence[Shown], *, at: datetime) -> None:
         for one in shown
     ]
     with transaction.atomic() if exposures else nullcontext():
-        insert_together(
+        write_together(
             [one.slate for one in shown],
             decisions,
             effects,
