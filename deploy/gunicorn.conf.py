@@ -45,6 +45,11 @@ def pre_fork(server, worker) -> None:
     worker.starting.begin(worker.age)
 
 
+def post_fork(server, worker) -> None:
+    """Wait for its turn to load."""
+    worker.turn = worker.starting.await_turn(worker.age)
+
+
 def child_exit(server, worker) -> None:
     """Take a worker that ended out of the gauges; what it counted stays."""
     from prometheus_client import multiprocess
@@ -72,4 +77,5 @@ def post_worker_init(worker) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    worker.turn.close()
     worker.starting.end(worker.age)

@@ -2,26 +2,53 @@
 
 On SIGHUP gunicorn starts new workers and asks the old ones to leave in the same moment.  A new one
 takes seconds to load the program and the model, in which nobody would serve.  So the master leaves
-a file for each worker that is starting, and an old one that is asked to leave looks for them.
+a file for each worker that is starting, and an old one that is asked to leave looks for them.  And
+new ones load in turn: all at once they would take the processor from those who still serve.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from musicrec.shedding import SheddingWorker
 
 LONGEST = 60.0
 """Seconds after which a worker leaves though no other is ready, so that none stays for ever."""
 
+PATIENCE = 10.0
+"""Seconds after which a worker begins to load though others still do: the master ends one that
+has not loaded in thirty."""
+
 
 class Starting:
-    """Who is starting, as files in a folder that the master and its workers share."""
+    """Who is starting, as files in a folder that the master and its workers share.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: theirs.
+        at_once: how many may load at a time; half the cores where it is not said, so that those
+            who serve meanwhile have the other half.
+    """
+
+    def __init__(self, folder: Path, at_once: int | None = None) -> None:
         self._folder = folder
+        self._at_once = at_once or max(1, (os.cpu_count() or 1) // 2)
+
+    def await_turn(self, age: int) -> IO[str]:
+        """Return a file once this worker may load; to be closed when it has loaded."""
+        turn = (self._folder / f"turn.{age % self._at_once}").open("w")
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+            else:
+                break
+        return turn
 
     def begin(self, age: int) -> None:
         """Note, in the master and before the fork, that a worker is about to start."""
@@ -44,6 +71,9 @@ class Worker(SheddingWorker):
 
     starting: Starting
     """Set by gunicorn's configuration, before the fork."""
+
+    turn: IO[str]
+    """Held while it loads; set by gunicorn's configuration, after the fork."""
 
     _asked_at: float | None = None
 

@@ -1,5 +1,8 @@
 """A worker that is asked to leave serves until those who take its place can."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from musicrec import handover
@@ -60,3 +63,34 @@ def test_one_that_died_on_its_way_is_waited_for_no_more(worker):
     worker.starting.end(4)  # twice is once
     worker.handle_exit(15, None)
     assert worker.left == [3]
+
+
+def test_workers_load_in_turn(tmp_path, monkeypatch):
+    monkeypatch.setattr(handover, "PATIENCE", 0.2)
+    starting = Starting(tmp_path, at_once=2)
+    first, second = starting.await_turn(1), starting.await_turn(2)
+    began = time.monotonic()
+    third = starting.await_turn(3)  # waits, but not for ever
+    assert time.monotonic() - began >= 0.2
+    third.close()
+    first.close()
+    monkeypatch.setattr(handover, "PATIENCE", 60.0)
+    began = time.monotonic()
+    third = starting.await_turn(3)
+    assert time.monotonic() - began < 30
+    second.close()
+    third.close()
+
+
+def test_a_worker_whose_turn_it_is_begins_at_once_when_the_one_before_has_loaded(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(handover, "PATIENCE", 60.0)
+    starting = Starting(tmp_path, at_once=1)
+    first = starting.await_turn(1)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(starting.await_turn, 2)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+        first.close()
+        waiting.result(timeout=30).close()

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 TREND_SECONDS = 20.0
 
-KEPT_BYTES = 64_000_000
+KEPT_BYTES = 32_000_000
 """What listeners of late may take in a process's memory, scored as the model sees them."""
 
 BYTES_PER_TRACK = 20
@@ -67,8 +67,8 @@ class LoadedModel:
     ) -> Listener:
         """Return a listener as the model sees them.
 
-        It is the same one, with the scores it has by now, for all who ask with the same history,
-        wishes and vector, until others were asked for; so lists between two responses cost less.
+        The same one, with the scores it has by now, as long as that history, these wishes and this
+        vector are among those that came last; so a list between two responses costs less.
         """
         arrays = (track_rows.astype(np.int64), preferences.astype(np.float32), user_vector)
         return self._listener_of(*(array.tobytes() for array in arrays), stated)
