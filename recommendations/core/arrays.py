@@ -129,9 +129,10 @@ class SparseRows:
         """The same arrays as scipy's, which knows no half precision: of that, the bits."""
         is_half = self.values.dtype == np.float16
         values = self.values.view(np.uint16) if is_half else self.values
-        return sparse.csr_array(
-            (values, self.columns, self.starts), shape=(self.n_rows, self.n_columns)
-        )
+        # Beside starts of another width scipy would copy the columns, and they may be many.
+        fits = len(self.columns) <= np.iinfo(self.columns.dtype).max
+        starts = self.starts.astype(self.columns.dtype) if fits else self.starts
+        return sparse.csr_array((values, self.columns, starts), shape=(self.n_rows, self.n_columns))
 
     def pooled(self, rows: AnyRows, weights: NDArray[np.floating]) -> Floats:
         """Return `weights @ matrix[rows]`, dense; for few columns, `weighted_sum` for many."""

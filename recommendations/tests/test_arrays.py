@@ -40,6 +40,14 @@ def test_sparse_rows_agree_with_the_dense_matrix(matrix, data):
     assert held.dot(vector, rows) == pytest.approx(matrix[rows] @ vector, abs=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_reading_rows_copies_nothing_but_them(dtype):
+    held = sparse(np.eye(3, dtype=dtype))
+    assert held.take(np.array([1])).columns.tolist() == [1]
+    assert np.shares_memory(held._matrix.indices, held.columns)
+    assert np.shares_memory(held._matrix.data, held.values)
+
+
 def test_a_column_beyond_the_width_is_refused():
     with pytest.raises(ValueError, match=r"columns must lie in \[0, 2\), got 2"):
         SparseRows.from_lists([[0, 2]], 2)
