@@ -36,8 +36,17 @@ def apply_events(events: Sequence[ListenerEvent]) -> int:
     return bring_in(events, keys_kept_since=since)
 
 
-def bring_in(events: Iterable[ListenerEvent], *, keys_kept_since: datetime | None = None) -> int:
-    """Do what `apply_events` does, under a lock against recomputation that the caller holds."""
+def bring_in(
+    events: Iterable[ListenerEvent],
+    *,
+    keys_kept_since: datetime | None = None,
+    is_alone: bool = False,
+) -> int:
+    """Do what `apply_events` does, under a lock against recomputation that the caller holds.
+
+    Where the caller holds it alone, no listener is locked: nobody else can change a sum, and locks
+    of all the listeners there are would not fit into Postgres' table of them.
+    """
     plain = {event.event_key: event for event in events if event.retracted_at is None}
     withdrawn = {event.event_key: event for event in events if event.retracted_at is not None}
     new = _claim(plain | withdrawn)
@@ -48,7 +57,7 @@ def bring_in(events: Iterable[ListenerEvent], *, keys_kept_since: datetime | Non
         for key in withdrawn_now
         if key not in new or _is_before(withdrawn[key].accepted_at, keys_kept_since)
     ]
-    _change(added, removed)
+    _change(added, removed, is_alone=is_alone)
     return len(new & plain.keys()) + len(withdrawn_now)
 
 
@@ -70,12 +79,15 @@ def prune_keys(*, before: datetime) -> int:
     return deleted
 
 
-def _change(added: Sequence[ListenerEvent], removed: Sequence[ListenerEvent]) -> None:
+def _change(
+    added: Sequence[ListenerEvent], removed: Sequence[ListenerEvent], *, is_alone: bool
+) -> None:
     named = {event.listener_id for event in (*added, *removed)} - {None}
     known = set(Listener.objects.filter(pk__in=named).values_list("pk", flat=True))
     if not known:
         return
-    lock_listeners(known)
+    if not is_alone:
+        lock_listeners(known)
     metrics = list(Metric.objects.all())
     exposures = _exposures(known)
     changes = Changes()

@@ -10,8 +10,11 @@ from experiments.models import Exposure, ListenerTotal
 from experiments.services.events import BATCH, bring_in
 from experiments.services.sums import lock_against_recompute, lock_listeners
 
+SETTLED_AT_ONCE = 1_000
+"""Each listener is locked meanwhile; of locks Postgres has room for 6,400 unless told otherwise."""
 
-def settle_history(*, limit: int = BATCH) -> int:
+
+def settle_history(*, limit: int = SETTLED_AT_ONCE) -> int:
     """Put what newly exposed listeners did before exposure into their totals; return how many.
 
     Under the listeners' locks: an event of the past that is being applied is either in the days
@@ -95,7 +98,7 @@ def recompute(events: Iterable[ListenerEvent]) -> Recomputation:
     Exposure.objects.filter(listener__isnull=False).update(history_settled=False)
     n_events = 0
     for batch in _batches(events):
-        n_events += bring_in(batch)
+        n_events += bring_in(batch, is_alone=True)
     unsettled = Exposure.objects.filter(history_settled=False, listener__isnull=False)
     last = 0
     while ids := list(

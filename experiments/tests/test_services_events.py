@@ -201,6 +201,33 @@ def test_recomputing_repairs_sums_that_were_tampered_with(monkeypatch, batch):
     assert totals() == right
 
 
+def held_locks():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db
+def test_recomputing_holds_as_many_locks_for_many_listeners_as_for_one(monkeypatch):
+    """Postgres keeps the locks of all transactions in one table of a few thousand places."""
+    monkeypatch.setattr(recomputation, "BATCH", 1)
+    make_running()
+    listeners = [make_listener() for _ in range(5)]
+    for listener in listeners:
+        expose(listener)
+    held = []
+
+    def events():
+        for listener in listeners:
+            yield feedback(listener, rating=3)
+            held.append(held_locks())
+
+    services.recompute(events())
+    assert held == [held[0]] * len(listeners)
+
+
 @pytest.mark.django_db
 def test_an_erased_listeners_totals_survive_a_recomputation():
     make_running()
