@@ -144,6 +144,21 @@ def test_a_trained_model_survives_saving(fitted, tmp_path):
     assert loaded.metadata["chosen"] == model.metadata["chosen"]
 
 
+def test_a_catalogue_too_large_to_be_scored_whole_is_indexed_and_halved(fitted, monkeypatch):
+    monkeypatch.setattr("recommendations.training.fit.EXACT_LIMIT", 2)
+    exact, large = fitted[0].model, fit(*make_world(), config=QUICK).model
+    assert exact.index is None
+    assert large.index is not None
+    for table in (large.network.item_factors, large.similarity.values):
+        assert table.dtype == np.float16
+    vector = exact.fold_in(np.array([2, 6]), np.ones(2))
+    scores = large.neural_scores(vector)
+    assert scores == pytest.approx(exact.neural_scores(vector), abs=0.02)
+    # What is chosen on held-out responses is chosen before anything is rounded.
+    chosen = [model.metadata["chosen"]["blend"] for model in (exact, large)]
+    assert chosen[0] == chosen[1]
+
+
 def test_plays_alone_still_give_calibrated_scores_and_say_so():
     rated, content = make_world()
     played = rated.take(rated.preference >= 0.5)

@@ -192,6 +192,8 @@ def fit(
         interactions,
         track_ids,
     )
+    if model.n_tracks > EXACT_LIMIT:
+        model = _indexed(model, interactions)
     clock.stage("refit")
     n_parameters = full.users.size + full.tracks.size + full.projection.size + network_size
     metrics = {**metrics, **honest.metrics}
@@ -282,14 +284,6 @@ def _assemble(
 ) -> ServingModel:
     """Return the parts as one model, not blended or calibrated yet."""
     counts = interactions.track_counts()
-    index = None
-    if network.n_tracks > EXACT_LIMIT:
-        index = CandidateIndex.build(
-            network.item_factors, network.item_bias, _listener_factors(network, interactions)
-        )
-        if network.n_tracks > SCAN_LIMIT:
-            index = index.with_cells(np.random.default_rng(0))
-        network, similarity = network.halved(), similarity.halved()
     ids = np.arange(interactions.n_tracks) if track_ids is None else np.asarray(track_ids)
     return ServingModel(
         track_ids=ids.astype(np.int64),
@@ -301,7 +295,19 @@ def _assemble(
         track_counts=counts.astype(np.float32),
         blend=Blend(),
         calibration=Calibration.none(),
-        index=index,
+    )
+
+
+def _indexed(model: ServingModel, interactions: Interactions) -> ServingModel:
+    """Return a model with too many tracks to score them all as it serves: indexed, halved."""
+    network = model.network
+    index = CandidateIndex.build(
+        network.item_factors, network.item_bias, _listener_factors(network, interactions)
+    )
+    if model.n_tracks > SCAN_LIMIT:
+        index = index.with_cells(np.random.default_rng(0))
+    return replace(
+        model, network=network.halved(), similarity=model.similarity.halved(), index=index
     )
 
 
