@@ -2,34 +2,53 @@
 
 Its threads take requests from a queue without end.  Asked for more than the machine can do, the
 queue grows, every request waits longer than its client does, and nothing is answered in time.  A
-request that has waited longer than `Patience` allows is answered with 503 and Retry-After at once,
-which costs a fraction of a millisecond; so those that are accepted are answered in time, and the
-queue is empty again as soon as the crowd is gone.
+request that would wait longer than `Patience` allows is answered with 503 and Retry-After by the
+thread that listens, and one that did wait longer, by the thread that takes it: the first costs a
+quarter of the second, and what is spent on those who are turned away is missing to those who are
+served.  So those that are accepted are answered in time, and the queue is empty again as soon as
+the crowd is gone.
 """
 
 from __future__ import annotations
 
 import json
+import selectors
+import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-PATIENCE = 0.4
+PATIENCE = 0.8
 """Seconds that a request may wait for a thread in a burst."""
 
 STANDING_PATIENCE = 0.1
 """Seconds that it may wait while the queue has been standing."""
 
-STANDING_AFTER = 2.0
-"""Seconds without a request that found a free thread, after which a queue is a standing one."""
+FEW = 0.1
+"""Share of the last hundred or so to find a free thread, below which a queue is a standing one."""
 
 NO_WAIT = 0.02
 """Seconds up to which a request found a free thread."""
 
-LONGEST_CONNECTION = 5.0
+LONGEST_SERVICE = 0.5
+"""Seconds as which a longer request counts towards the usual time of one."""
+
+FIRST_BYTES = 10.0
+"""Seconds in which a new connection must say something."""
+
+LARGEST_UNREAD = 64 * 1024
+"""Bytes of a request that the thread that listens reads at most."""
+
+LONGEST_CONNECTION = 20.0
 """Seconds after which a connection is ended with the answer to its next request."""
 
 PICTURE = "/cover.svg"
@@ -44,6 +63,7 @@ ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_STATUS = "503 Service Unavailable"
 _BODY = json.dumps(
     {
         "type": "about:blank",
@@ -67,40 +87,119 @@ class Patience:
     A queue that a burst has left is worth waiting in, for it empties.  One that stands serves
     nobody better, and only makes everybody late: the idea of CoDel (Nichols and Jacobson,
     "Controlling queue delay", 2012).
-
-    Args:
-        now: the clock, in seconds.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._free_at = now()
+    def __init__(self) -> None:
+        self._free = 1.0
 
-    def after(self, waited: float) -> float:
-        """Return how long a request may wait that has waited `waited`."""
-        at = self._now()
-        if waited <= NO_WAIT:
-            self._free_at = at
-        return PATIENCE if at - self._free_at < STANDING_AFTER else STANDING_PATIENCE
+    def note(self, waited: float) -> None:
+        """Note the seconds that a request has waited for its thread."""
+        self._free += ((waited <= NO_WAIT) - self._free) / 128
+
+    def limit(self) -> float:
+        """Return how long a request may wait now."""
+        return PATIENCE if self._free > FEW else STANDING_PATIENCE
 
 
-def shed(application: Application, waited: Callable[[], float], patience: Patience) -> Application:
-    """Return an application that answers 503 to what has waited longer than `patience` allows."""
+class Queue:
+    """Those who wait for a thread, and how long the next one would.
+
+    Args:
+        n_threads: that serve them.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self._n_threads = n_threads
+        self._waiting: deque[float] = deque()  # safe between threads, unlike a number
+        self._seconds_each = 0.0
+
+    def enter(self) -> None:
+        """Note that one more waits."""
+        self._waiting.append(time.monotonic())
+
+    def leave(self) -> float:
+        """Note that a thread has taken the first; return the seconds that it waited."""
+        return time.monotonic() - self._waiting.popleft()
+
+    def note_service(self, seconds: float) -> None:
+        """Note how long a thread had to do with one: a moving average over some twenty."""
+        self._seconds_each += 0.05 * (min(seconds, LONGEST_SERVICE) - self._seconds_each)
+
+    def expected_wait(self) -> float:
+        """Return the seconds that the next one would wait (Little, "L = lambda W", 1961)."""
+        return len(self._waiting) * self._seconds_each / self._n_threads
+
+
+def is_to_wait(path: str, seconds: float, limit: float) -> bool:
+    """Return whether a request for `path` may wait so long, where `limit` is the usual one."""
+    if path.endswith(PICTURE):
+        limit = PICTURE_PATIENCE
+    return seconds <= limit or path in ALWAYS
+
+
+def shed(
+    application: Application,
+    waited: Callable[[], float],
+    patience: Patience,
+    note_service: Callable[[float], None],
+) -> Application:
+    """Return an application that answers 503 to what has waited longer than `patience` allows.
+
+    Args:
+        application: serves the others.
+        waited: returns the seconds that the request at hand did.
+        patience: how long it may.
+        note_service: is told the seconds of each that is served.
+    """
 
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path, seconds = environ.get("PATH_INFO", ""), waited()
-        limit = patience.after(seconds)
-        if path.endswith(PICTURE):
-            limit = PICTURE_PATIENCE
-        if seconds <= limit or path in ALWAYS:
-            return application(environ, start_response)
-        from musicrec.metrics import SHED  # after gunicorn has named the folder of its counters
-
-        SHED.inc()
-        start_response("503 Service Unavailable", _HEADERS)
+        seconds = waited()
+        patience.note(seconds)
+        if is_to_wait(environ.get("PATH_INFO", ""), seconds, patience.limit()):
+            began = time.monotonic()
+            answer = application(environ, start_response)
+            note_service(time.monotonic() - began)
+            return answer
+        _count()
+        start_response(_STATUS, _HEADERS)
         return [_BODY]
 
     return guarded
+
+
+def _count() -> None:
+    from musicrec.metrics import SHED  # after gunicorn has named the folder of its counters
+
+    SHED.inc()
+
+
+def path_of_whole_request(data: bytes, config: Config, client: Any) -> str | None:
+    """Return the path of the request that is `data`, all of it and no more.
+
+    None where it is not, or where it asks for a head alone or for the end of its connection: a
+    thread will see to that.
+    """
+    parser = RequestParser(config, [data], client)
+    try:
+        request = next(parser)
+        n_read = len(request.body.read())
+    except (ParseException, OSError, StopIteration):  # a request cut short is an OSError
+        return None
+    headers = dict(request.headers)
+    is_whole = "TRANSFER-ENCODING" not in headers and n_read == int(
+        headers.get("CONTENT-LENGTH", 0)
+    )
+    is_alone = not parser.unreader.take_buffered()
+    is_usual = request.method != "HEAD" and not request.should_close()
+    return request.path if is_whole and is_alone and is_usual else None
+
+
+def _as_bytes() -> bytes:
+    head = "".join(f"{name}: {text}\r\n" for name, text in _HEADERS)
+    return f"HTTP/1.1 {_STATUS}\r\n{head}Connection: keep-alive\r\n\r\n".encode() + _BODY
+
+
+_ANSWER = _as_bytes()
 
 
 class SheddingWorker(ThreadWorker):
@@ -108,18 +207,73 @@ class SheddingWorker(ThreadWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting = threading.local()
+        self._taken = threading.local()
+        self._patience = Patience()
+        self._queue = Queue(self.cfg.threads)
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Note when a connection with a request begins to wait, and when its first one did."""
-        conn.enqueued_at = time.monotonic()
+        """Let a connection wait for a thread; a new one first for something to be said.
+
+        gunicorn lets the threads that serve wait for the first bytes, so that a handful of silent
+        connections stops them all.
+        """
         if not hasattr(conn, "taken_at"):
-            conn.taken_at = conn.enqueued_at
+            conn.taken_at = time.monotonic()
+            if not self._has_said(conn):
+                self._await_first_bytes(conn)
+                return
+        self._queue.enter()
         super().enqueue_req(conn)
+
+    def _has_said(self, conn: TConn) -> bool:
+        try:
+            conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        conn.data_ready = True
+        return True
+
+    def _await_first_bytes(self, conn: TConn) -> None:
+        conn.timeout = conn.taken_at + FIRST_BYTES
+        self.pending_conns.append(conn)
+        self.poller.register(
+            conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn)
+        )
+
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Give a request on a kept connection to a thread, or turn it away here."""
+        if not self._turned_away(conn):
+            super().on_client_socket_readable(conn, client)
+
+    def _turned_away(self, conn: TConn) -> bool:
+        """Answer a request that would wait too long; return whether this was one.
+
+        This thread must ask for the interpreter after each call of the system, and waits for it
+        far longer than it computes: so one call reads, one answers, and the connection stays where
+        it is, to be ended when it would have been.
+        """
+        wait, limit = self._queue.expected_wait(), self._patience.limit()
+        if wait <= limit or self.cfg.is_ssl or not self.alive:
+            return False
+        unreader = conn.parser.unreader
+        try:
+            data = unreader.take_buffered() + conn.sock.recv(LARGEST_UNREAD)
+            path = path_of_whole_request(data, self.cfg, conn.client)
+            if path is None or is_to_wait(path, wait, limit):
+                unreader.unread(data)
+                return False
+            conn.sock.sendall(_ANSWER)
+        except OSError:
+            with suppress(OSError):
+                conn.sock.shutdown(socket.SHUT_RDWR)  # a thread will find its end
+            return False
+        conn.set_timeout()
+        _count()
+        return True
 
     def handle(self, conn: TConn) -> Any:
         """Note how long it has waited; a client's own slowness comes later and does not count."""
-        self._waiting.seconds = time.monotonic() - conn.enqueued_at
+        self._taken.waited = self._queue.leave()
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
@@ -135,4 +289,7 @@ class SheddingWorker(ThreadWorker):
     def load_wsgi(self) -> None:
         """Put the guard in front of the application."""
         super().load_wsgi()
-        self.wsgi = shed(self.wsgi, lambda: self._waiting.seconds, Patience())
+        self.wsgi = shed(self.wsgi, self._waited, self._patience, self._queue.note_service)
+
+    def _waited(self) -> float:
+        return self._taken.waited
