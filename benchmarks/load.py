@@ -17,6 +17,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -334,6 +335,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--keep", action="store_true", help="go on with the run before's data")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stop what was started
     parts = options.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
@@ -347,8 +349,9 @@ def main() -> int:
     figures: list[Figure] = []
     with load.stand.web("benchmarks.bare") as web, load.helpers():
         for part in [part for part in PARTS if part in parts]:
-            figures += load.measure(part, web)
-    print_figures(console, figures)
+            measured = load.measure(part, web)
+            print_figures(console, measured)  # at once: what comes may be interrupted
+            figures += measured
     return 1 if any(figure.verdict == "MISSED" for figure in figures) else 0
 
 
