@@ -6,11 +6,13 @@ from typing import Any
 from celery import Celery
 from celery.signals import (
     setup_logging,
+    task_prerun,
     worker_process_init,
     worker_ready,
     worker_shutting_down,
 )
 from django.conf import settings
+from django.db import close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "musicrec.settings")
@@ -33,6 +35,17 @@ def _trace(**_: object) -> None:
         from musicrec import tracing
 
         tracing.start()
+
+
+@task_prerun.connect
+def _renew_connections(sender: Any, **_: Any) -> None:
+    """End connections that are too old or dead, as Django does before a request.
+
+    Celery would end every one before and after each task where `CELERY_DB_REUSE_MAX` is not set:
+    ten new backends of Postgres a second, each of which plans every statement anew.
+    """
+    if not sender.request.is_eager:
+        close_old_connections()
 
 
 @worker_ready.connect

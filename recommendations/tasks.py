@@ -194,7 +194,7 @@ class _Nudge:
             time.sleep(self._pause)
 
 
-nudge_outbox = _Nudge(pause=0.25)
+nudge_outbox = _Nudge(pause=0.5)
 
 
 def nudge_on_commit() -> None:

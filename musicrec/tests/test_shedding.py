@@ -130,9 +130,11 @@ class Gate:
     def __init__(self):
         self.open = threading.Event()
         self.open.set()
+        self.asked = threading.Event()
         self.served = []
 
     def __call__(self, environ, start_response):
+        self.asked.set()
         assert self.open.wait(30)
         body = environ["wsgi.input"].read()
         self.served.append((environ["PATH_INFO"], body))
@@ -201,10 +203,13 @@ def test_what_would_wait_too_long_is_turned_away_while_no_thread_is_free(worker,
         connection.sendall(GET)
         assert answer_on(connection)[0] == 200
     gate.open.clear()
+    gate.asked.clear()
     for _ in range(200):
         worker._queue.note_service(0.5)
     *accepted, halved, late, probe = connections
-    for connection in accepted:  # one with the thread, two that would wait half a second each
+    accepted[0].sendall(POST)
+    assert gate.asked.wait(30)  # it has the thread
+    for connection in accepted[1:]:  # they would wait half a second each
         connection.sendall(POST)
     await_until(lambda: worker._queue.expected_wait() > 0.9)
     late.sendall(POST)

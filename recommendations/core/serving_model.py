@@ -79,6 +79,19 @@ class Listener:
         scores.setflags(write=False)
         return scores
 
+    @cached_property
+    def moments(self) -> dict[str, Moments]:
+        """Mean and deviation of each component of the blend, by `ensemble.COMPONENTS`.
+
+        Over the same tracks for every call (a fixed sample of the catalogue, all of a small one),
+        so that a track's score does not depend on which others are asked for.
+        """
+        sample = self.model.components(self, self.model.reference)
+        # Most of these scores are 0, and a sample would miss those that are not.
+        del sample["item_to_item"]
+        moments = {name: Moments.of(scores) for name, scores in sample.items()}
+        return moments | {"item_to_item": Moments.of_sparse(self.linked)}
+
 
 @dataclass(frozen=True, eq=False)
 class ServingModel:
@@ -174,29 +187,31 @@ class ServingModel:
     def hybrid_scores(self, listener: Listener, rows: AnyRows | None = None) -> Floats:
         """Return the blended score of every track, or of `rows`.
 
-        Scores are standardised by each component's moments over the same tracks for every call
-        (a fixed sample of the catalogue, all of a small one), so a track's score does not depend
-        on which others are asked for.
+        Each component is standardised by the listener's moments of it.
 
         Args:
             listener: for whom.
             rows: which tracks; all if None.
         """
-        scored = self._components(listener, rows)
-        if rows is not None:
-            sample = self._components(listener, self._reference)
-        else:
-            sample = {name: scores[self._reference] for name, scores in scored.items()}
-        # Most of these scores are 0, and a sample would miss those that are not.
-        moments = {"item_to_item": Moments.of_sparse(listener.linked)}
-        moments |= {
-            name: Moments.of(scores) for name, scores in sample.items() if name not in moments
-        }
-        return self.blend(scored, moments)
+        return self.blend(self.components(listener, rows), listener.moments)
 
-    def components(self, listener: Listener) -> dict[str, Floats]:
-        """Return every component's scores over the whole catalogue, by `ensemble.COMPONENTS`."""
-        return self._components(listener, None)
+    def components(self, listener: Listener, rows: AnyRows | None = None) -> dict[str, Floats]:
+        """Return every component's scores of all tracks or of `rows`, by `ensemble.COMPONENTS`."""
+        linked = listener.linked
+        if rows is None:
+            neural = listener.neural
+        elif self.index is None:
+            neural = listener.neural[rows]  # asked for anyway, and kept
+        else:
+            neural = self.neural_scores(listener.user_vector, rows)
+        scores = {
+            "neural": neural,
+            "item_to_item": linked.dense() if rows is None else linked.at(rows),
+            "popularity": self.popularity if rows is None else self.popularity[rows],
+        }
+        if self.content.is_known:
+            scores["content"] = self.content_scores(listener, rows)
+        return scores
 
     def candidates(self, listener: Listener, *, n: int = N_CANDIDATES) -> NDArray[np.intp]:
         """Return the rows worth scoring, rising: all of them up to `EXACT_LIMIT` tracks.
@@ -241,15 +256,10 @@ class ServingModel:
             rows: the tracks scored, each once, shape (k,).
         """
         history, liking = listener.track_rows, listener.preferences
-        sample = (
-            listener.neural[self._reference]
-            if self.index is None
-            else self.neural_scores(listener.user_vector, self._reference)
-        )
-        linked = Moments.of_sparse(listener.linked)
         contributions = self.network.contributions(history, liking, rows)
-        contributions *= np.float32(self.blend.neural / Moments.of(sample).deviation)
-        pulls = affinity(liking) * np.float32(self.blend.item_to_item / linked.deviation)
+        contributions *= np.float32(self.blend.neural / listener.moments["neural"].deviation)
+        deviation = listener.moments["item_to_item"].deviation
+        pulls = affinity(liking) * np.float32(self.blend.item_to_item / deviation)
         contributions += pulls[:, None] * self.similarity.block(history, rows)
         return HistoryEvidence(history, rows, contributions)
 
@@ -258,24 +268,11 @@ class ServingModel:
         return matching_genres(self.content, listener.profile, track_row, limit=limit)
 
     @cached_property
-    def _reference(self) -> NDArray[np.intp]:
-        """Rows spread evenly over the catalogue; all of a small one."""
+    def reference(self) -> NDArray[np.intp] | None:
+        """Rows spread evenly over the catalogue, over which moments are taken; None for all."""
         if self.n_tracks <= N_REFERENCE:
-            return np.arange(self.n_tracks)
+            return None
         return np.linspace(0, self.n_tracks - 1, N_REFERENCE).astype(np.intp)
-
-    def _components(self, listener: Listener, rows: AnyRows | None) -> dict[str, Floats]:
-        linked = listener.linked
-        scores = {
-            "neural": (
-                listener.neural if rows is None else self.neural_scores(listener.user_vector, rows)
-            ),
-            "item_to_item": linked.dense() if rows is None else linked.at(rows),
-            "popularity": self.popularity if rows is None else self.popularity[rows],
-        }
-        if self.content.is_known:
-            scores["content"] = self.content_scores(listener, rows)
-        return scores
 
     def _prior_mean(self, stated: StatedTaste) -> Floats | None:
         """Return the embedding that the stated taste alone would fold in to."""
