@@ -9,7 +9,7 @@ from django.db import connection
 from musicrec.celery import app
 from recommendations.tasks import drain_outbox
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("committed")
 
 
 def backend():
