@@ -42,7 +42,7 @@ def _renew_connections(sender: Any, **_: Any) -> None:
     """End connections that are too old or dead, as Django does before a request.
 
     Celery would end every one before and after each task where `CELERY_DB_REUSE_MAX` is not set:
-    ten new backends of Postgres a second, each of which plans every statement anew.
+    nine new backends of Postgres a second under load, each of which plans every statement anew.
     """
     if not sender.request.is_eager:
         close_old_connections()

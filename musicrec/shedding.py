@@ -250,7 +250,7 @@ class SheddingWorker(ThreadWorker):
 
         This thread must ask for the interpreter after each call of the system, and waits for it
         far longer than it computes: so one call reads, one answers, and the connection stays where
-        it is, to be ended when it would have been.
+        it is.
         """
         wait, limit = self._queue.expected_wait(), self._patience.limit()
         if wait <= limit or self.cfg.is_ssl or not self.alive:
