@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from recommendations.core.content import (
     matching_genres,
 )
 from recommendations.core.ensemble import Blend, Moments
-from recommendations.core.evidence import HistoryEvidence
+from recommendations.core.evidence import Evidence, HistoryEvidence
 from recommendations.core.fold_in import affinity
 from recommendations.core.item_similarity import similar_tracks
 from recommendations.core.neumf import NeuMF
@@ -34,6 +35,26 @@ SCAN_LIMIT = 1_000_000
 
 N_CANDIDATES = 3_000
 N_REFERENCE = 2_048
+
+N_TOLD = 64
+"""Tracks of which a listener keeps what there was to tell, those of the last few lists."""
+
+N_CAUSES = 2
+"""Tracks of the history that are named as the cause of another's score."""
+
+Told = TypeVar("Told")
+
+
+class Outlook(NamedTuple):
+    """What a listener is expected to think of a track.
+
+    Attributes:
+        rating: the expected one, 1 to 5.
+        confidence: probability that the true one lies within one star of it.
+    """
+
+    rating: float
+    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +74,24 @@ class Listener:
     preferences: Floats
     stated: StatedTaste
     user_vector: Floats
+    _outlooks: dict[int, Outlook] = field(default_factory=dict, init=False, repr=False)
+    _causes: dict[int, list[Evidence]] = field(default_factory=dict, init=False, repr=False)
+
+    def outlooks(self, rows: Sequence[int]) -> list[Outlook]:
+        """Return what the listener is expected to think of each of some tracks."""
+        return _told(self._outlooks, rows, self._new_outlooks)
+
+    def causes(self, rows: Sequence[int]) -> list[list[Evidence]]:
+        """Return the own tracks that raised each track's score most, at most `N_CAUSES`."""
+        return _told(self._causes, rows, self._new_causes)
+
+    def _new_outlooks(self, rows: AnyRows) -> Iterable[Outlook]:
+        ratings = self.model.expected_rating(self, rows)
+        confidences = self.model.confidence(self, rows, ratings)
+        return map(Outlook, ratings.tolist(), confidences.tolist())
+
+    def _new_causes(self, rows: AnyRows) -> Iterable[list[Evidence]]:
+        return self.model.evidence(self, rows).nearest(limit=N_CAUSES)
 
     @cached_property
     def profile(self) -> ContentProfile:
@@ -283,3 +322,20 @@ class ServingModel:
         wanted = np.concatenate([profile.genres, profile.audio * profile.audio_strength])
         pseudo_track = (wanted.astype(np.float32) @ self.content_projection)[None, :]
         return self.network.fold_in.from_pseudo_tracks(pseudo_track)
+
+
+def _told(
+    told: dict[int, Told], rows: Sequence[int], tell: Callable[[AnyRows], Iterable[Told]]
+) -> list[Told]:
+    """Return what `tell` tells of each of `rows`, asked only for those not told of before.
+
+    Lists between two responses show much the same tracks, and to tell of them costs more than to
+    choose them.  Threads may share `told`: what another one empties is told anew.
+    """
+    known = {row: found for row in rows if (found := told.get(row)) is not None}
+    if missing := [row for row in rows if row not in known]:
+        known.update(zip(missing, tell(np.array(missing, np.intp)), strict=True))
+        if len(told) + len(missing) > N_TOLD:
+            told.clear()
+        told.update(known)
+    return [known[row] for row in rows]

@@ -245,9 +245,9 @@ def predict(scene: Scene, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
     if loaded is not None and listener is not None:
         model_rows = loaded.model_rows[rows]
         known = model_rows >= 0
-        ratings = loaded.model.expected_rating(listener, model_rows[known])
-        predictions[known] = ratings
-        confidences[known] = loaded.model.confidence(listener, model_rows[known], ratings)
+        outlooks = listener.outlooks(model_rows[known].tolist())
+        predictions[known] = [outlook.rating for outlook in outlooks]
+        confidences[known] = [outlook.confidence for outlook in outlooks]
     return predictions, confidences
 
 

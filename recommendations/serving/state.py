@@ -34,11 +34,14 @@ logger = logging.getLogger(__name__)
 
 TREND_SECONDS = 20.0
 
-KEPT_BYTES = 32_000_000
+KEPT_BYTES = 64_000_000
 """What listeners of late may take in a process's memory, scored as the model sees them."""
 
 BYTES_PER_TRACK = 20
 """Of a listener: two scores of each track, and links with their columns where all are linked."""
+
+BYTES_TOLD = 40_000
+"""Of a listener: at most, what was told of the tracks of the last lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,7 @@ class LoadedModel:
 
     @cached_property
     def _listener_of(self) -> Callable[[bytes, bytes, bytes, StatedTaste], Listener]:
-        n_kept = KEPT_BYTES // (BYTES_PER_TRACK * max(self.model.n_tracks, 1))
+        n_kept = KEPT_BYTES // (BYTES_PER_TRACK * self.model.n_tracks + BYTES_TOLD)
         # Of the model and not of this: a cycle would keep a model that was replaced in memory.
         return lru_cache(maxsize=max(n_kept, 16))(partial(_listener_of, self.model))
 

@@ -298,9 +298,9 @@ def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
         return [because_of_taste(scene, row) for row in rows]
     model_rows = loaded.model_rows[np.asarray(rows, np.intp)]
     known = np.flatnonzero(model_rows >= 0)
-    evidence = loaded.model.evidence(listener, model_rows[known])
+    causes = listener.causes(model_rows[known].tolist())
     named: list[list[Reason]] = [[] for _ in rows]
-    for index, nearest in zip(known.tolist(), evidence.nearest(limit=2), strict=True):
+    for index, nearest in zip(known.tolist(), causes, strict=True):
         words = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]
         # Two tracks of one named artist make one reason.
         named[index] = list({reason.text: reason for reason in reversed(words)}.values())[::-1]

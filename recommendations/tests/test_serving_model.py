@@ -4,6 +4,7 @@ import pytest
 from recommendations.core.content import StatedTaste
 from recommendations.core.ensemble import Moments
 from recommendations.core.evidence import HistoryEvidence
+from recommendations.core.serving_model import N_TOLD
 from recommendations.tests.models import GENRES, make_model
 
 NOBODY = (np.empty(0, np.int64), np.empty(0, np.float32))
@@ -85,6 +86,50 @@ def test_a_track_is_no_evidence_for_itself():
         nearest = [e.track_row for e in found]
         assert track not in nearest
         assert len(nearest) <= 2
+
+
+def told_of(listener, rows):
+    return listener.outlooks(rows), listener.causes(rows)
+
+
+def test_what_is_told_of_a_track_does_not_depend_on_what_was_told_before():
+    model = make_model(n_tracks=200)
+    history, liking = np.array([1, 5, 9, 20, 33]), np.array([1.0, 0.0, 0.75, 1.0, 1.0])
+    asked = model.listener(history, liking)
+    for begin in range(0, 200, 7):  # more than are kept, and each list shares most with the last
+        rows = list(range(begin, min(begin + 20, 200)))
+        outlooks, causes = told_of(asked, rows)
+        fresh_outlooks, fresh_causes = told_of(model.listener(history, liking), rows)
+        assert np.array(outlooks) == pytest.approx(np.array(fresh_outlooks), abs=1e-5)
+        assert [[e.track_row for e in why] for why in causes] == [
+            [e.track_row for e in why] for why in fresh_causes
+        ]
+    assert any(causes)
+
+
+def test_what_was_told_of_a_track_is_not_worked_out_again(monkeypatch):
+    model = make_model(n_tracks=60)
+    listener = model.listener(np.array([1, 5, 9]), np.ones(3))
+    told = told_of(listener, [3, 40, 7])
+
+    def never(*_):
+        raise AssertionError("worked out again")
+
+    for name in ("expected_rating", "evidence"):
+        monkeypatch.setattr(type(model), name, never)
+    again = told_of(listener, [40, 3])
+    assert again == tuple([answers[1], answers[0]] for answers in told)
+    with pytest.raises(AssertionError, match="worked out again"):
+        listener.causes([8])
+
+
+def test_a_listener_keeps_what_was_told_of_a_few_tracks_only():
+    model = make_model(n_tracks=300)
+    listener = model.listener(np.array([1, 5, 9]), np.ones(3))
+    for begin in range(0, 300, 10):
+        told_of(listener, list(range(begin, begin + 10)))
+    assert 0 < len(listener._outlooks) <= N_TOLD
+    assert 0 < len(listener._causes) <= N_TOLD
 
 
 def test_the_nearest_are_the_largest_positive_contributions_the_earlier_first_among_equals():
