@@ -124,23 +124,6 @@ class PreparedRow(Generic[Row]):
         return Statement(f"read_{model._meta.db_table}", sql), tuple(params), read
 
 
-def insert(row: models.Model) -> None:
-    """Insert a row and give it the key that the database chose; one query, no signals.
-
-    Raises:
-        IntegrityError: it breaks a rule of its table.
-    """
-    using = router.db_for_write(type(row))
-    key = row._meta.pk
-    written = _insert(type(row), using)
-    column = connections[using].ops.quote_name(key.column)
-    statement = _statement("insert", f"{written.head}{written.row} RETURNING {column}")
-    with connections[using].cursor() as cursor:
-        statement.execute(cursor, _prepared(row, written.fields, add=True))
-        row.pk = cursor.fetchone()[0]
-    row._state.adding, row._state.db = False, using
-
-
 def write_together(
     *inserted: Sequence[models.Model],
     updated: Sequence[models.Model] = (),
@@ -148,8 +131,9 @@ def write_together(
 ) -> None:
     """Write rows of several tables by one statement, so all of them or none; one query.
 
-    As with `bulk_create` no signals are sent; keys that the database gives are not read back.
-    A row may refer to one of another group, since such references are checked at the end.
+    As with `bulk_create` no signals are sent.  A row may refer to one of another group, since such
+    references are checked at the end; where the database chooses the key of that one, it must be
+    the only one of its group and come first, and is given its key.  Other keys are not read back.
 
     Args:
         inserted: each the rows of one model; empty ones are passed over.
@@ -161,21 +145,37 @@ def write_together(
     Raises:
         IntegrityError: a row breaks a rule of its table; nothing is written.
         DatabaseError: a row to be updated is not there; the caller's transaction is to be given up.
+        ValueError: a row refers to one that has no key and is not among those before it.
     """
     groups = [rows for rows in inserted if rows]
     if not groups and not updated:
         return
     using = router.db_for_write(type((updated or groups[0])[0]))
     parts, values, told = [], [], []
-    for rows in groups:
-        one = _insert(type(rows[0]), using)
-        parts.append(one.head + ", ".join([one.row] * len(rows)))
-        values += [value for row in rows for value in _prepared(row, one.fields, add=True)]
     for row in updated:
-        told.append(f"(SELECT count(*) FROM w{len(parts)})")  # noqa: S608 (no name but ours)
         change = _update(type(row), using)
+        told.append(f"(SELECT count(*) FROM w{len(parts)})")  # noqa: S608 (no name but ours)
         parts.append(change.sql)
         values += [*_prepared(row, change.fields, add=False), row.pk]
+    alone: dict[int, int] = {}  # the part of each row that is the only one of its group, by id()
+    keyed: dict[int, models.Model] = {}  # the rows whose key others need, by their part
+
+    def key_of(row: models.Model) -> str:
+        if id(row) not in alone:
+            raise ValueError(f"{row!r} has no key, and is not written before what refers to it")
+        keyed[alone[id(row)]] = row
+        return f"(SELECT key FROM w{alone[id(row)]})"  # noqa: S608 (no name but ours)
+
+    for rows in groups:
+        one = _insert(type(rows[0]), using)
+        written = [_values(row, one, key_of) for row in rows]
+        values += [value for _, given in written for value in given]
+        if len(rows) == 1:
+            alone[id(rows[0])] = len(parts)
+        parts.append(one.head + ", ".join(holders for holders, _ in written))
+    for part, row in keyed.items():
+        parts[part] += f" RETURNING {_insert(type(row), using).key} AS key"
+        told.append(f"(SELECT key FROM w{part})")  # noqa: S608 (no name but ours)
     if not wait_for_disk:
         # For this transaction alone, and without a statement of its own.
         told.append("set_config('synchronous_commit', 'off', true)")
@@ -186,8 +186,11 @@ def write_together(
             _statement("write_together", sql).execute(cursor, values)
         else:
             cursor.execute(sql, values)
-        if 0 in cursor.fetchone()[: len(updated)]:
-            raise DatabaseError("a row that was to be updated is not there")
+        found = cursor.fetchone()
+    if 0 in found[: len(updated)]:
+        raise DatabaseError("a row that was to be updated is not there")
+    for row, key in zip(keyed.values(), found[len(updated) :], strict=False):
+        row.pk = key
     for row in itertools.chain(*groups):
         row._state.adding, row._state.db = False, using
 
@@ -197,11 +200,17 @@ _statement = cache(Statement)
 
 @dataclass(frozen=True)
 class _Insert:
-    """The parts of a model's INSERT: up to VALUES, and the placeholders of one row."""
+    """The parts of a model's INSERT: up to VALUES, a placeholder a field, and its key's column."""
 
     head: str
-    row: str
+    holders: tuple[str, ...]
     fields: tuple[models.Field, ...]
+    key: str
+
+    @cached_property
+    def references(self) -> tuple[models.ForeignKey, ...]:
+        """The fields that refer to other rows."""
+        return tuple(field for field in self.fields if isinstance(field, models.ForeignKey))
 
 
 @dataclass(frozen=True)
@@ -219,11 +228,11 @@ def _insert(model: type[models.Model], using: str) -> _Insert:
         field for field in _written_fields(model) if not isinstance(field, models.AutoField)
     )
     columns = ", ".join(quote(field.column) for field in fields)
-    holders = ", ".join(_placeholders(model, fields, using))
     return _Insert(
         f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ",  # noqa: S608 (names of our tables)
-        f"({holders})",
+        tuple(_placeholders(model, fields, using)),
         fields,
+        quote(model._meta.pk.column),
     )
 
 
@@ -237,6 +246,19 @@ def _update(model: type[models.Model], using: str) -> _Update:
     )
     table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
     return _Update(f"UPDATE {table} SET {changes} WHERE {key} = %s RETURNING 1", fields)  # noqa: S608 (names of our tables)
+
+
+def _values(
+    row: models.Model, one: _Insert, key_of: Callable[[models.Model], str]
+) -> tuple[str, list[Any]]:
+    """Return the placeholders of a row to be inserted, and the values for them."""
+    holders, fields = list(one.holders), list(one.fields)
+    for field in one.references:
+        other = field.get_cached_value(row, default=None)
+        if other is not None and other.pk is None:
+            holders[one.fields.index(field)] = key_of(other)
+            fields.remove(field)
+    return f"({', '.join(holders)})", _prepared(row, fields, add=True)
 
 
 def _written_fields(model: type[models.Model]) -> list[models.Field]:

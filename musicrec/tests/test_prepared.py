@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import services
 from accounts.models import ApiToken, Listener, Preferences, User
-from musicrec.prepared import Parameter, PreparedRow, Statement, _kept, insert, write_together
+from musicrec.prepared import Parameter, PreparedRow, Statement, _kept, write_together
 from recommendations.models import OutboxEvent, Recommendation, Taste
 
 pytestmark = pytest.mark.django_db
@@ -165,22 +165,31 @@ class Undone(Exception):
     """The transaction is given up."""
 
 
-def test_a_row_gets_the_key_that_the_database_chose(django_assert_num_queries):
+def test_a_row_that_another_refers_to_gets_the_key_that_the_database_chose(
+    django_assert_num_queries,
+):
     for number in range(2):
         listener = Listener(external_id=f"Zoë {number}", country="NL")
+        slate, taste = slate_of(listener), Taste(listener=listener)
         with django_assert_num_queries(1):
-            insert(listener)
+            write_together([listener], [slate], [taste], wait_for_disk=False)
         assert values_of(Listener.objects.get(pk=listener.pk)) == values_of(listener)
+        assert Recommendation.objects.get(pk=slate.pk).listener_id == listener.pk
+        assert Taste.objects.filter(listener_id=listener.pk).exists()
         listener.country = "DE"
         listener.save()
     assert Listener.objects.count() == 2
 
 
-def test_a_row_that_breaks_a_rule_is_not_inserted():
-    listener = Listener.objects.create(external_id="ann")
-    with pytest.raises(IntegrityError, match="uuid"), transaction.atomic():
-        insert(Listener(uuid=listener.uuid))
-    assert Listener.objects.count() == 1
+def test_a_row_is_written_before_the_one_that_needs_its_key():
+    listener, others = Listener(external_id="ann"), [Listener(), Listener()]
+    with pytest.raises(ValueError, match="has no key"):
+        write_together([slate_of(listener)], [listener])
+    with pytest.raises(ValueError, match="has no key"):
+        write_together([slate_of(listener)])
+    with pytest.raises(ValueError, match="has no key"):
+        write_together(others, [slate_of(others[0])])  # which of the keys would be its?
+    assert not Listener.objects.exists()
 
 
 def test_rows_are_changed_in_the_statement_that_writes_others(django_assert_num_queries):

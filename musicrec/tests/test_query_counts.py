@@ -95,7 +95,7 @@ COSTS = {
     ),
     "DELETE /auth/token": Cost(2),
     "GET /export/{what}": Cost(2, "service", "/export/feedback"),
-    "POST /feedback": Cost(6, body=lambda n: {"track_id": "a0", "rating": 5}),
+    "POST /feedback": Cost(3, body=lambda n: {"track_id": "a0", "rating": 5}),
     "POST /feedback/bulk": Cost(11, "service", body=plays),
     "DELETE /feedback/{event_id}": Cost(11),
     "GET /genres": Cost(0, "nobody"),

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, router, transaction
 
 from accounts.models import Listener
 from musicrec.exceptions import RuleViolation
 from musicrec.metrics import RESPONSES
-from musicrec.prepared import Parameter, PreparedRow, insert, write_together
+from musicrec.prepared import write_together
 from recommendations.core.history import History
 from recommendations.core.preference import EXPLICIT_KINDS, preference_of
 from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
@@ -33,11 +33,22 @@ class NotOnSlate(RuleViolation):
     code = "not_on_slate"
 
 
-_SAME_EVENT = PreparedRow(
-    lambda: Feedback.objects.filter(
-        listener_id=Parameter("listener")(), event_id=Parameter("event_id")()
-    )
-)
+def track_named(track_id: str) -> Track | None:
+    """Return the track of this id, None where there is none.
+
+    An active one needs no query: what a response needs of it is in memory, and what else it has
+    is read when it is asked for.
+    """
+    catalogue = state.current().catalogue
+    row = catalogue.row_of_track_id.get(track_id)
+    if row is None:
+        return Track.objects.filter(track_id=track_id).first()
+    known = {
+        "id": int(catalogue.pks[row]),
+        "track_id": track_id,
+        "duration_ms": catalogue.facts[row].duration_ms,
+    }
+    return Track.from_db(router.db_for_read(Track), list(known), list(known.values()))
 
 
 def record_feedback(
@@ -75,40 +86,51 @@ def record_feedback(
         NotOnSlate: `track` is not on `recommendation`.
     """
     event_id = event_id or str(uuid.uuid4())
-    moment = min(occurred_at or at, at)
-    stage = state.current()
-    with transaction.atomic():
-        taste = tastes.lock_taste(listener)  # one response of a listener after another
-        before = _SAME_EVENT.get(listener=listener.pk, event_id=event_id)
-        if before is not None:
-            if (before.track_id, before.kind, before.rating) != (track.pk, kind, rating):
-                raise EventIdReused(f"The event id {event_id!r} was used for another response.")
-            return before, False
-        feedback = Feedback(
-            event_id=event_id,
-            listener=listener,
-            track=track,
-            kind=kind,
-            rating=rating,
-            completion=completion,
-            preference=preference_of(kind, rating=rating, completion=completion),
-            context=context or {},
-            occurred_at=moment,
-            received_at=at,
-        )
-        if recommendation is not None:
-            _credit(feedback, recommendation)
-        insert(feedback)
-        if kind == Feedback.Kind.HIDE:
-            hiding.hide_by_response(feedback, at=at)
-            taste.hidden = tastes.hidden_of(listener)
-        _learn(taste, feedback, track, stage)
-        effect = OutboxEvent(
-            kind=OutboxEvent.Kind.FEEDBACK, feedback=feedback, created_at=at, due_at=at
-        )
-        write_together([effect], updated=[taste])
+    feedback = Feedback(
+        event_id=event_id,
+        listener=listener,
+        track=track,
+        kind=kind,
+        rating=rating,
+        completion=completion,
+        preference=preference_of(kind, rating=rating, completion=completion),
+        context=context or {},
+        occurred_at=min(occurred_at or at, at),
+        received_at=at,
+    )
+    if recommendation is not None:
+        _credit(feedback, recommendation)
+    try:
+        _take(feedback, state.current(), at=at)
+    except IntegrityError:
+        before = Feedback.objects.filter(listener=listener, event_id=event_id).first()
+        if before is None:
+            raise
+        if (before.track_id, before.kind, before.rating) != (track.pk, kind, rating):
+            raise EventIdReused(
+                f"The event id {event_id!r} was used for another response."
+            ) from None
+        return before, False
     RESPONSES.labels(kind).inc()
     return feedback, True
+
+
+@transaction.atomic
+def _take(feedback: Feedback, stage: state.Stage, *, at: datetime) -> None:
+    """Write a response down with all that follows from it, all or nothing.
+
+    Raises:
+        IntegrityError: its listener has said something under its event id before.
+    """
+    taste = tastes.lock_taste(feedback.listener)  # one response of a listener after another
+    _learn(taste, feedback, feedback.track, stage)
+    effect = OutboxEvent(
+        kind=OutboxEvent.Kind.FEEDBACK, feedback=feedback, created_at=at, due_at=at
+    )
+    write_together([feedback], [effect], updated=[taste])
+    if feedback.kind == Feedback.Kind.HIDE:
+        hiding.hide_by_response(feedback, at=at)
+        hiding.keep_in_taste(taste, feedback.listener)
 
 
 def _credit(feedback: Feedback, recommendation: Recommendation) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts.models import Listener
-from recommendations.models import Artist, Feedback, Hidden, Track
+from recommendations.models import Artist, Feedback, Hidden, Taste, Track
 from recommendations.services import taste as tastes
 
 
@@ -34,12 +34,12 @@ def hide(
     if not is_new and hidden.until != until:
         hidden.until = until
         hidden.save(update_fields=["until"])
-    _keep(taste, listener)
+    keep_in_taste(taste, listener)
     return hidden
 
 
 def hide_by_response(feedback: Feedback, *, at: datetime) -> None:
-    """Hide the track of a response that says so; the caller holds the taste and saves it.
+    """Hide the track of a response that says so; the caller brings the taste up to that.
 
     What is hidden already stays as it was said, until its time has passed.
     """
@@ -78,9 +78,10 @@ def unhide(hidden: Hidden) -> None:
     """Show a track or an artist again that was hidden by itself, not by a response."""
     taste = tastes.lock_taste(hidden.listener)
     hidden.delete()
-    _keep(taste, hidden.listener)
+    keep_in_taste(taste, hidden.listener)
 
 
-def _keep(taste, listener: Listener) -> None:
+def keep_in_taste(taste: Taste, listener: Listener) -> None:
+    """Bring a locked taste up to what its listener hides, and save that."""
     taste.hidden = tastes.hidden_of(listener)
     taste.save(update_fields=["hidden", "updated_at"])

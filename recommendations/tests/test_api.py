@@ -7,7 +7,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.services import set_preferences
-from recommendations.models import Feedback, OutboxEvent, Recommendation, Taste, Track
+from recommendations.models import Feedback, Hidden, OutboxEvent, Recommendation, Taste, Track
+from recommendations.services.catalogue import touch_catalogue
+from recommendations.serving import state
 from recommendations.tests.factories import (
     make_catalogue,
     make_listener,
@@ -246,6 +248,24 @@ def test_an_event_id_cannot_name_another_response(api, tracks, other):
     answer = respond(api, **sent | other)
     assert (answer.status_code, answer.json()["code"]) == (409, "event_id_reused")
     assert Feedback.objects.count() == 1
+
+
+def test_of_an_event_sent_twice_nothing_but_the_first_is_kept(api, listener, tracks):
+    respond(api, track_id="t1", rating=5, event_id="e1")
+    taste = Taste.objects.values().get(listener=listener)
+    respond(api, track_id="t1", rating=5, event_id="e1")
+    respond(api, track_id="t2", kind="hide", event_id="e1")  # refused
+    assert Taste.objects.values().get(listener=listener) == taste
+    assert not Hidden.objects.exists()
+
+
+def test_a_track_out_of_the_catalogue_can_still_be_responded_to(api, listener, tracks):
+    ask(api)  # what is in memory knows it
+    Track.objects.filter(pk=tracks[1].pk).update(is_active=False)
+    touch_catalogue()
+    state.forget()
+    assert respond(api, track_id="t1", kind="play", completion=1.0).status_code == 201
+    assert Taste.objects.get(listener=listener).session["minutes"] == 3.0
 
 
 def test_two_listeners_may_use_the_same_event_id(api, tracks):

@@ -47,7 +47,7 @@ def test_feedback_costs_the_same_whatever_the_history(api, listener, tracks, ver
     slate = recommend(api)().json()
     shown = slate["recommendations"][0]["track_id"]
     plain = queries_of(respond(api, track=shown))
-    # Token, track, taste, event id; the response; the taste with what it owes.
-    assert len(plain) == 6, "\n".join(plain)
+    # Token; taste; the response with the taste that it makes and what it owes.
+    assert len(plain) == 3, "\n".join(plain)
     credited = queries_of(respond(api, track=shown, recommendation_id=slate["recommendation_id"]))
-    assert len(credited) == 7, "\n".join(credited)
+    assert len(credited) == 4, "\n".join(credited)

@@ -15,7 +15,7 @@ from accounts.callers import caller
 from accounts.repeats import IDEMPOTENCY_KEY, answer_once, idempotency_key
 from accounts.service_accounts import Scope
 from musicrec.prepared import Parameter, PreparedRow
-from recommendations.models import Recommendation, Track
+from recommendations.models import Recommendation
 from recommendations.serializers import (
     AnswerSerializer,
     FeedbackSerializer,
@@ -97,11 +97,10 @@ class RecommendRowsView(APIView):
         return Response(answer_once(request, listener, act))
 
 
-_TRACK = PreparedRow(lambda: Track.objects.filter(track_id=Parameter("track_id")()))
 _OWN_SLATE = PreparedRow(
     lambda: Recommendation.objects.filter(
         listener_id=Parameter("listener")(), pk=Parameter("slate")()
-    )
+    ).only("tracks", "strategy", "propensity")
 )
 
 
@@ -123,7 +122,7 @@ class FeedbackView(APIView):
         given = dict(serializer.validated_data)
         listener = caller(request, given.pop("user_id", None), create=True)
         given.setdefault("event_id", idempotency_key(request))
-        track = _TRACK.get(track_id=given.pop("track_id"))
+        track = responses.track_named(given.pop("track_id"))
         if track is None:
             raise ValidationError({"track_id": "There is no such track."})
         slate_id = given.pop("recommendation_id", None)
