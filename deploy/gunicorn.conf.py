@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,14 @@ _COUNTS = Path(tempfile.gettempdir()) / f"musicrec-counts-{os.getuid()}"
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_COUNTS / str(os.getpid()))
 # numpy's own threads would fight with ours over the cores.
 raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1"]
+
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds that a thread may compute while another waits for the interpreter, 5 ms by default.
+
+A request waits for Postgres some ten times, and each time it is answered its thread waits for
+whichever computes; by default that adds up to more than the request itself takes.
+"""
 
 
 def on_starting(server) -> None:
@@ -77,5 +86,6 @@ def post_worker_init(worker) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     worker.turn.close()
     worker.starting.end(worker.age)
