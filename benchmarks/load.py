@@ -40,6 +40,8 @@ PARTS = ("bare", "single", "listeners", "overload", "soak")
 LOCUST = ROOT / "var" / "bench-load" / "bin" / "locust"
 N_LISTENERS = 1000
 N_ROUNDS = 5
+N_EAGER = 30
+"""Listeners who ask for more than can be served, and none for more than the limits allow."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Load:
 
     def measure(self, part: str, web: Web) -> list[Figure]:
         """Return the figures of a part."""
+        self._settle()
         self.console.print(f"{part}: {describe_load()}")
         return getattr(self, f"_{part}")(web, self.plan.seconds[part])
 
@@ -122,7 +125,6 @@ class Load:
             for _ in range(N_ROUNDS)
         ]
         bare, view, own = np.mean(rounds, axis=0)
-        self.capacity = own
         return [
             Figure("bare", "a bare read as a view of the application, a second", view),
             Figure("bare", "the same without the application, a second", bare),
@@ -233,9 +235,14 @@ class Load:
     # -- tools -------------------------------------------------------------------------------
 
     def _known_capacity(self, web: Web) -> float:
-        """Return the lists a second that it can make at most."""
+        """Return what it serves a second, at most, to the crowd of the other parts."""
         if not self.capacity:
-            self.capacity = self._throughput(web, "POST", "/recommend", 10)
+            rows = self._crowd(web, users=N_EAGER, pace="0.1", seconds=20)
+            begin = rows[0][0] + 5  # once all have come
+            served = [row[0] for row in rows if row[0] >= begin and row[2] in (200, 201)]
+            self.capacity = len(served) / (served[-1] - served[0])
+            self.console.print(f"capacity: {self.capacity:.0f} a second")
+            self._settle()
         return self.capacity
 
     def _throughput(self, web: Web, method: str, path: str, seconds: float) -> float:
@@ -308,6 +315,16 @@ class Load:
         """Do at once what vacuum does along the way for rows that do not all come at once."""
         with self._database() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
+
+    def _settle(self) -> None:
+        """Wait until what was done before has taken effect, two minutes at most."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with self._database() as cursor:
+                cursor.execute("SELECT FROM recommendations_outboxevent WHERE closed_at IS NULL")
+                if not cursor.rowcount:
+                    return
+            time.sleep(1)
 
     @contextmanager
     def _database(self):
