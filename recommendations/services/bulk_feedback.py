@@ -22,6 +22,9 @@ from recommendations.services.imports.reading import copy_rows, create_stage
 
 MAX_ROWS = 10_000
 
+_Said = tuple[int, str, int | None, float | None]
+"""Track, kind, rating and completion, in which a repeat is equal (`feedback.WHAT_IS_SAID`)."""
+
 
 @dataclass(frozen=True)
 class Response:
@@ -216,8 +219,8 @@ def _slates(
 
 def _known_events(
     responses: Sequence[Response], listeners: Mapping[str, Listener]
-) -> dict[tuple[int, str], tuple[int, str, int | None]]:
-    """Return track, kind and rating of the events that are kept already."""
+) -> dict[tuple[int, str], _Said]:
+    """Return what the events say that are kept already."""
     named = [
         (listeners[row.user_id].pk, row.event_id) for row in responses if row.event_id is not None
     ]
@@ -227,17 +230,17 @@ def _known_events(
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT named.listener_id, named.event_id, f.track_id, f.kind, f.rating
+            SELECT named.listener_id, named.event_id, f.track_id, f.kind, f.rating, f.completion
             FROM unnest(%s::bigint[], %s::text[]) AS named(listener_id, event_id)
             -- By the index, row by row: a join would be planned to read the whole table.
             CROSS JOIN LATERAL (
-                SELECT track_id, kind, rating FROM recommendations_feedback
+                SELECT track_id, kind, rating, completion FROM recommendations_feedback
                 WHERE listener_id = named.listener_id AND event_id = named.event_id LIMIT 1
             ) f
             """,
             [list(owners), list(names)],
         )
-        return {(owner, name): (track, kind, rating) for owner, name, track, kind, rating in cursor}
+        return {(owner, name): tuple(said) for owner, name, *said in cursor}
 
 
 def _take(
@@ -245,7 +248,7 @@ def _take(
     listeners: Mapping[str, Listener],
     tracks: Mapping[str, Track],
     slates: Mapping[tuple[int, uuid.UUID], Recommendation],
-    known: dict[tuple[int, str], tuple[int, str, int | None]],
+    known: dict[tuple[int, str], _Said],
     at: datetime,
 ) -> tuple[Outcome, _Fresh | None]:
     """Return what becomes of a row, and what to write where it is new."""
@@ -258,7 +261,7 @@ def _take(
         return refused("unknown_track", f"There is no track {row.track_id!r}.")
     listener = listeners[row.user_id]
     event_id = row.event_id or str(uuid.uuid4())
-    said = (track.pk, row.kind, row.rating)
+    said = (track.pk, row.kind, row.rating, row.completion)
     before = known.get((listener.pk, event_id))
     if before is not None:
         if before != said:

@@ -33,6 +33,10 @@ class NotOnSlate(RuleViolation):
     code = "not_on_slate"
 
 
+WHAT_IS_SAID = ("track_id", "kind", "rating", "completion")
+"""Fields in which a repeat of a response is equal to it."""
+
+
 def track_named(track_id: str) -> Track | None:
     """Return the track of this id, None where there is none.
 
@@ -106,7 +110,7 @@ def record_feedback(
         before = Feedback.objects.filter(listener=listener, event_id=event_id).first()
         if before is None:
             raise
-        if (before.track_id, before.kind, before.rating) != (track.pk, kind, rating):
+        if any(getattr(before, name) != getattr(feedback, name) for name in WHAT_IS_SAID):
             raise EventIdReused(
                 f"The event id {event_id!r} was used for another response."
             ) from None

@@ -250,6 +250,14 @@ def test_an_event_id_cannot_name_another_response(api, tracks, other):
     assert Feedback.objects.count() == 1
 
 
+def test_an_event_id_cannot_name_another_share_of_the_same_play(api, tracks):
+    sent = {"track_id": "t1", "kind": "play", "completion": 0.3, "event_id": "e1"}
+    assert respond(api, **sent).status_code == 201
+    assert respond(api, **sent).json()["duplicate"]
+    answer = respond(api, **sent | {"completion": 1.0})
+    assert (answer.status_code, answer.json()["code"]) == (409, "event_id_reused")
+
+
 def test_of_an_event_sent_twice_nothing_but_the_first_is_kept(api, listener, tracks):
     respond(api, track_id="t1", rating=5, event_id="e1")
     taste = Taste.objects.values().get(listener=listener)

@@ -134,6 +134,7 @@ def test_rows_are_taken_each_for_itself(radio, few):
             row(event_id="e1", kind="play", completion=0.5, occurred_at="2026-01-01T00:00:00Z"),
             row(event_id="e1", kind="play", completion=0.5),
             row(event_id="e1", kind="like"),
+            row(event_id="e1", kind="play", completion=0.75),
             row(track="nothing", kind="like"),
             row(user="ole", rating=4),
             row(rating=9),
@@ -142,13 +143,14 @@ def test_rows_are_taken_each_for_itself(radio, few):
         ],
     )
     assert statuses(answer) == [
-        "recorded", "duplicate", "refused", "refused", "recorded", "refused", "refused", "refused",
+        "recorded", "duplicate", "refused", "refused", "refused", "recorded", "refused", "refused",
+        "refused",
     ]  # fmt: skip
     assert [r.get("code") for r in answer["results"]] == [
-        None, None, "event_id_reused", "unknown_track", None, "invalid", "invalid",
-        "unknown_recommendation",
+        None, None, "event_id_reused", "event_id_reused", "unknown_track", None, "invalid",
+        "invalid", "unknown_recommendation",
     ]  # fmt: skip
-    assert (answer["recorded"], answer["duplicates"], answer["refused"]) == (2, 1, 5)
+    assert (answer["recorded"], answer["duplicates"], answer["refused"]) == (2, 1, 6)
     assert Feedback.objects.count() == OutboxEvent.objects.count() == 2
     kept = Feedback.objects.get(event_id="e1")
     assert (kept.preference, kept.occurred_at) == (0.5, datetime(2026, 1, 1, tzinfo=UTC))
