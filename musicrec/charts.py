@@ -9,10 +9,12 @@ template can say what is missing instead.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from math import floor, isfinite, log10
+from math import isfinite
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+
+from musicrec.chart_places import nice_ticks, spread
 
 WIDTH, HEIGHT = 380, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 118, 12, 28  # margins of a line chart
@@ -275,37 +277,6 @@ def split_bar(first: tuple[str, int], second: tuple[str, int], *, title: str) ->
         f"{other_count / total:.0%}",
     )
     return _svg([body], width=WIDTH, height=52, title=title)
-
-
-def nice_ticks(low: float, high: float, *, about: int = 5) -> list[float]:
-    """Return round numbers, evenly spaced, whose first and last enclose `low` and `high`."""
-    if high <= low:
-        high = low + 1.0
-    rough = (high - low) / about
-    magnitude = 10.0 ** floor(log10(rough))
-    step = next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= rough * (1 - 1e-9))
-    first = floor(low / step + 1e-9)
-    last = -floor(-high / step + 1e-9)
-    return [round(step * k, 12) for k in range(first, last + 1)]
-
-
-def spread(places: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
-    """Return each place moved so that neighbours are at least `gap` apart, in the same order.
-
-    Keeps within low to high as long as they all fit; where they do not, overlaps the low end.
-    """
-    order = sorted(range(len(places)), key=places.__getitem__)
-    moved: list[float] = []
-    for index in order:
-        moved.append(max(places[index], moved[-1] + gap if moved else low))
-    limit = high
-    for row in range(len(moved) - 1, -1, -1):
-        moved[row] = min(moved[row], limit)
-        limit = moved[row] - gap
-    result = [0.0] * len(places)
-    for index, place in zip(order, moved, strict=True):
-        result[index] = place
-    return result
 
 
 def tenths(value: float) -> str:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musicrec.chart_places import nice_ticks, spread
 from musicrec.charts import (
     WIDTH,
     Interval,
@@ -13,9 +14,7 @@ from musicrec.charts import (
     interval_bar,
     interval_rows,
     line_chart,
-    nice_ticks,
     split_bar,
-    spread,
 )
 
 DAYS = [date(2026, 3, 1) + timedelta(days=k) for k in range(3)]
