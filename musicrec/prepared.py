@@ -73,7 +73,7 @@ class Parameter:
 
 
 class PreparedRow(Generic[Row]):
-    """One row of a queryset, with the rows it selects along.
+    """One row of a queryset, with the rows it selects along and its annotations.
 
     Args:
         build: returns the queryset; what differs from read to read stands in it as a called
@@ -111,6 +111,7 @@ class PreparedRow(Generic[Row]):
         own = klass["select_fields"]
         names = [selected[place][0].target.attname for place in own]
         related = get_related_populators(klass, selected, using)
+        beside = compiler.annotation_col_map.items()
         converters = compiler.get_converters([expression for expression, _, _ in selected])
 
         def read(found: tuple[Any, ...]) -> Row:
@@ -119,6 +120,8 @@ class PreparedRow(Generic[Row]):
             row = model.from_db(using, names, [found[place] for place in own])
             for populator in related:
                 populator.populate(found, row)
+            for name, place in beside:
+                setattr(row, name, found[place])
             return row
 
         return Statement(f"read_{model._meta.db_table}", sql), tuple(params), read

@@ -12,6 +12,7 @@ from experiments.services.assignment import (
     route,
     routes,
 )
+from experiments.services.definitions import Standing, standing_columns, standing_of
 from experiments.services.events import apply_events, prune_keys
 from experiments.services.judging import judge_phase
 from experiments.services.lifecycle import (
@@ -34,6 +35,7 @@ __all__ = [
     "ListenerEvent",
     "Route",
     "Served",
+    "Standing",
     "apply_events",
     "assign",
     "begin_phase",
@@ -53,6 +55,8 @@ __all__ = [
     "routes",
     "settle_history",
     "ship",
+    "standing_columns",
+    "standing_of",
     "start",
     "stop",
     "stop_variant",

@@ -9,7 +9,12 @@ from django.db import connection
 from accounts.models import Listener
 from experiments.core.assignment import Choice, Reason, choose_variant
 from experiments.services import definitions
-from experiments.services.definitions import Definitions, LiveExperiment
+from experiments.services.definitions import (
+    Definitions,
+    LiveExperiment,
+    Standing,
+    read_standing,
+)
 
 NEW_FOR = timedelta(days=1)
 
@@ -62,8 +67,11 @@ def route(
     attributes: Mapping[str, object],
     at: datetime,
     forced: Mapping[str, str] | None = None,
+    standing: Standing | None = None,
 ) -> Route:
-    """Return the policy to serve this listener, and the assignment behind it, in one query.
+    """Return the policy to serve this listener, and the assignment behind it.
+
+    One query; none where what it would ask was read along with something else.
 
     A slate has one policy, so of several experiments that would take the listener the one that
     started first does.
@@ -74,9 +82,12 @@ def route(
             `account_age_days`.
         at: now.
         forced: variant key by experiment key; honoured for staff only.
+        standing: the listener's, read just now by `standing_columns`.
     """
-    known, sticky = definitions.current(listener.pk)
-    return _route(known, sticky, listener, attributes=attributes, at=at, forced=forced)
+    standing = standing or read_standing(listener.pk)
+    known = definitions.current(standing)
+    shown = standing.variant_ids
+    return _route(known, shown, listener, attributes=attributes, at=at, forced=forced)
 
 
 def routes(
@@ -142,7 +153,7 @@ def default_policy(listener: Listener | None = None) -> str:
     With a listener, one who is held out gets the holdout's own policy.  `route` answers this and
     the assignment together.
     """
-    known, _ = definitions.current(None)
+    known = definitions.current(read_standing(None))
     return _policy_without_experiment(known, str(listener.uuid) if listener else "")
 
 

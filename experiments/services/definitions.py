@@ -1,11 +1,14 @@
 """The running experiments, compiled once per process and renewed when their version changes."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, Func, OuterRef, Subquery
+from django.db.models.expressions import Expression, RawSQL
 
 from experiments.core.assignment import (
     ExperimentDefinition,
@@ -15,7 +18,7 @@ from experiments.core.assignment import (
     Visitor,
 )
 from experiments.models import AssignmentSettings, Experiment, Exposure, Phase
-from musicrec.prepared import Statement
+from musicrec.prepared import Parameter, PreparedRow
 
 
 @dataclass(frozen=True)
@@ -49,31 +52,62 @@ class Definitions:
 
 _known = Definitions()
 
-# One query: the version, and the rows that make this listener sticky.
-_STATE = Statement(
-    "experiments_state",
+
+@dataclass(frozen=True)
+class Standing:
+    """What the database says of a listener's experiments.
+
+    Attributes:
+        version: of the definitions, None where there are none.
+        variant_ids: the variants that they were shown, by phase under way.
     """
-SELECT s.version, e.phase_id, e.variant_id
-FROM experiments_assignmentsettings s
-LEFT JOIN experiments_exposure e ON e.listener_id = %s AND e.phase_id = ANY(%s)
-WHERE s.id = 1
-""",
+
+    version: uuid.UUID | None
+    variant_ids: Mapping[int, int]
+
+
+def standing_columns(listener: OuterRef | RawSQL) -> dict[str, Expression]:
+    """Return columns by which any query that finds a row by its listener reads a standing along.
+
+    Args:
+        listener: the listener's primary key, in terms of that query.
+    """
+    shown = Exposure.objects.filter(listener_id=listener, phase__in=Phase.objects.open())
+    pair = Func(
+        "phase_id",
+        "variant_id",
+        template="ARRAY[%(expressions)s]",
+        output_field=ArrayField(BigIntegerField()),
+    )
+    return {
+        "definitions_version": Subquery(AssignmentSettings.objects.filter(pk=1).values("version")),
+        "variants_shown": ArraySubquery(shown.values_list(pair)),
+    }
+
+
+def standing_of(row: Any) -> Standing:
+    """Return the standing that was read along with a row, by `standing_columns`."""
+    return Standing(row.definitions_version, dict(row.variants_shown))
+
+
+_STANDING = PreparedRow(
+    lambda: AssignmentSettings.objects.annotate(**standing_columns(Parameter("listener")()))
 )
 
 
-def current(listener_id: int | None) -> tuple[Definitions, dict[int, int]]:
-    """Return the definitions as of now, and the listener's variant id by phase id.
+def read_standing(listener_id: int | None) -> Standing:
+    """Return the standing of a listener, or that of nobody; one query."""
+    row = _STANDING.get(listener=listener_id)
+    return Standing(None, {}) if row is None else standing_of(row)
 
-    One query, and more only in the request that first meets a new version.
-    """
+
+def current(standing: Standing) -> Definitions:
+    """Return the definitions as of a standing; queries only where its version is new here."""
     global _known
     definitions = _known
-    version, sticky = _state(listener_id, definitions.phase_ids)
-    if version != definitions.version:
-        definitions = load()
-        _known = definitions
-        _, sticky = _state(listener_id, definitions.phase_ids)
-    return definitions, sticky
+    if standing.version != definitions.version:
+        definitions = _known = load()
+    return definitions
 
 
 def current_of_many(listener_ids: Sequence[int]) -> tuple[Definitions, dict[int, dict[int, int]]]:
@@ -81,7 +115,7 @@ def current_of_many(listener_ids: Sequence[int]) -> tuple[Definitions, dict[int,
 
     Two queries however many listeners there are.
     """
-    definitions, _ = current(None)
+    definitions = current(read_standing(None))
     sticky: dict[int, dict[int, int]] = {}
     exposures = Exposure.objects.filter(
         listener_id__in=listener_ids, phase_id__in=definitions.phase_ids
@@ -155,11 +189,3 @@ def _compile(phase: Phase) -> LiveExperiment:
         variant_ids={variant.key: variant.pk for variant in variants},
         variant_keys={variant.pk: variant.key for variant in variants},
     )
-
-
-def _state(listener_id: int | None, phase_ids: list[int]) -> tuple[Any, dict[int, int]]:
-    with connection.cursor() as cursor:
-        _STATE.execute(cursor, [listener_id, phase_ids])
-        rows = cursor.fetchall()
-    version = rows[0][0] if rows else None
-    return version, {phase_id: variant_id for _, phase_id, variant_id in rows if phase_id}

@@ -125,11 +125,11 @@ COSTS = {
     "POST /me/tokens": Cost(4, body=lambda n: {"name": "phone"}),
     "DELETE /me/tokens/{id}": Cost(3),
     "POST /preferences/set": Cost(3, body=lambda n: {"genres": ["g0"], "energy": 0.5}),
-    "POST /recommend": Cost(4, body=lambda n: {"n_recommendations": n}),
+    "POST /recommend": Cost(3, body=lambda n: {"n_recommendations": n}),
     "POST /recommend/batch": Cost(
         5, "service", body=lambda n: {"user_ids": [f"u{i}" for i in range(n)]}
     ),
-    "POST /recommend/rows": Cost(6, body=lambda n: {"n_per_row": n}),
+    "POST /recommend/rows": Cost(5, body=lambda n: {"n_per_row": n}),
     "GET /search": Cost(3, "nobody", "/search?q=song&limit=3"),
     "GET /tracks": Cost(1, "nobody", "/tracks?limit=100"),
     "PUT /tracks": Cost(21, "service", body=facts),

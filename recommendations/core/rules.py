@@ -6,6 +6,7 @@ artist (Carbonell and Goldstein, SIGIR 1998), then a draw for the places given t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -124,12 +125,12 @@ def _fill(
     rng: np.random.Generator | None,
 ) -> Slate:
     """Return the best slate under one set of rules, perhaps short."""
-    ranked = _best(scores, allowed, rules.k * POOL_FACTOR)
-    pool = _cap_artists(ranked, artists, max_per_artist)
-    if len(pool) < rules.k and len(ranked) < np.count_nonzero(allowed):
-        ranked = _best(scores, allowed, len(scores))
-        pool = _cap_artists(ranked, artists, max_per_artist)
-        pool = pool[: rules.k * POOL_FACTOR]
+    n = rules.k * POOL_FACTOR
+    rows = np.flatnonzero(allowed)
+    ranked = _best(scores, rows, n)
+    pool = _cap_artists(ranked, artists, max_per_artist, n)
+    if len(pool) < rules.k and len(ranked) < len(rows):
+        pool = _cap_artists(_best(scores, rows, len(rows)), artists, max_per_artist, n)
     n_exploited = rules.k - rules.n_explored
     if rules.diversity > 0 and len(pool) > 1:
         order = maximal_marginal_relevance(
@@ -146,28 +147,32 @@ def _fill(
     return Slate(rows, np.arange(len(rows)) >= len(chosen), None)
 
 
-def _best(scores: Floats, allowed: Mask, n: int) -> Rows:
-    """Return up to `n` allowed rows, best first; ties go to the lower row."""
-    rows = np.flatnonzero(allowed)
+def _best(scores: Floats, rows: Rows, n: int) -> Rows:
+    """Return up to `n` of `rows`, which rise, best first; ties go to the lower row."""
+    level = scores[rows]
     if n < len(rows):
-        keep = np.argpartition(-scores[rows], n - 1)[:n]
-        worst = scores[rows[keep]].min()
+        worst = np.partition(level, len(level) - n)[len(level) - n]
         # Ties at the edge are settled by row, not by the partition's whim.
-        above = rows[scores[rows] > worst]
-        rows = np.concatenate([above, rows[scores[rows] == worst][: n - len(above)]])
-        rows.sort()
-    return rows[np.argsort(-scores[rows], kind="stable")]
+        above = np.flatnonzero(level > worst)
+        level_with_it = np.flatnonzero(level == worst)[: n - len(above)]
+        kept = np.concatenate([above, level_with_it])
+        rows, level = rows[kept], level[kept]
+    return rows[np.argsort(-level, kind="stable")]
 
 
-def _cap_artists(ranked: Rows, artists: NDArray[np.integer], max_per_artist: int) -> Rows:
-    """Return `ranked` without each artist's tracks beyond the best `max_per_artist`."""
-    of = artists[ranked]
-    order = np.argsort(of, kind="stable")
-    boundaries = np.flatnonzero(np.r_[True, of[order][1:] != of[order][:-1]])
-    place = np.arange(len(of)) - np.repeat(boundaries, np.diff(np.r_[boundaries, len(of)]))
-    keep = np.empty(len(of), bool)
-    keep[order] = place < max_per_artist
-    return ranked[keep]
+def _cap_artists(
+    ranked: Rows, artists: NDArray[np.integer], max_per_artist: int, n: int
+) -> Rows:
+    """Return the first `n` of `ranked` that are among their artist's `max_per_artist` first."""
+    counts: Counter[int] = Counter()
+    kept: list[int] = []
+    for place, artist in enumerate(artists[ranked].tolist()):
+        counts[artist] += 1
+        if counts[artist] <= max_per_artist:
+            kept.append(place)
+            if len(kept) == n:
+                break
+    return ranked[kept]
 
 
 def maximal_marginal_relevance(

@@ -14,7 +14,7 @@ import experiments.services
 from accounts.models import Listener
 from bandits.core.context import Context
 from bandits.services import BanditRuleViolation, Choice
-from experiments.services import Assignment, Route
+from experiments.services import Assignment, Route, Standing
 from recommendations.models import Taste
 from recommendations.services.taste import session_of
 from recommendations.serving.strategies import STRATEGIES, Scene
@@ -70,6 +70,7 @@ def decide(
     request_id: UUID,
     at: datetime,
     route: Route | None = None,
+    standing: Standing | None = None,
 ) -> PolicyDecision:
     """Return the strategy that the listener's policy asks for.
 
@@ -82,13 +83,16 @@ def decide(
         request_id: of the slate; the bandit's draw depends on it.
         at: now.
         route: what the experiments say, where that was asked for many at once.
+        standing: the listener's in the experiments, where it was read along with the taste.
     """
     if listener.is_visitor:  # by content and trend alone, and in no experiment
         strategy = "trending" if scene.is_unknown else "content_based"
         return PolicyDecision(policy=strategy, strategy=strategy)
     if route is None:
         attributes = attributes_of(taste, device)
-        route = experiments.services.route(listener, attributes=attributes, at=at)
+        route = experiments.services.route(
+            listener, attributes=attributes, at=at, standing=standing
+        )
     policy, assignment = route.policy, route.assignment
     if policy != CONTEXTUAL_BANDIT:
         return PolicyDecision(policy=policy, strategy=policy, assignment=assignment)

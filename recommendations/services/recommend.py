@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accounts.models import Listener
-from experiments.services import Route
+from experiments.services import Route, Standing
 from recommendations.core.arrays import Floats
 from recommendations.core.rules import Slate
 from recommendations.models import Recommendation, Taste
@@ -96,13 +96,15 @@ def recommend(
         strategy: serve this one whatever the policy says; for people who look into the system.
         record: False leaves no trace in the ledger, the bandit or an experiment.
     """
+    taste, standing = tastes.read_with_standing(listener)
     draft = compose(
         listener=listener,
-        taste=tastes.read_taste(listener),
+        taste=taste,
         wishes=wishes,
         stage=state.current(),
         at=at,
         strategy=strategy,
+        standing=standing,
     )
     if record:
         write_down([Shown(draft.answer.recommendation, draft.decision)], at=at)
@@ -126,6 +128,7 @@ def compose(
     at: datetime,
     strategy: str | None = None,
     route: Route | None = None,
+    standing: Standing | None = None,
 ) -> Draft:
     """Choose a policy, rank, keep the rules and explain; writes nothing but a folded taste.
 
@@ -137,6 +140,7 @@ def compose(
         at: now.
         strategy: serve this one whatever the policy says.
         route: what the experiments say, where that was asked for many at once.
+        standing: the listener's in the experiments, where it was read along with the taste.
     """
     started = time.perf_counter()
     request_id = uuid.uuid4()
@@ -153,6 +157,7 @@ def compose(
             request_id=request_id,
             at=at,
             route=route,
+            standing=standing,
         )
     )
     served, fallback = policies.servable(decision.strategy, scene)

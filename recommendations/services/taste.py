@@ -7,10 +7,12 @@ from datetime import datetime
 
 import numpy as np
 from django.db import transaction
+from django.db.models import OuterRef
 from numpy.typing import NDArray
 
 from accounts.models import Listener, Preferences
 from accounts.vocabulary import Mood
+from experiments.services import Standing, standing_columns, standing_of
 from musicrec.prepared import Parameter, PreparedRow
 from recommendations.core.content import StatedTaste
 from recommendations.core.history import CAPACITY, History, Response
@@ -49,7 +51,11 @@ class KnownTaste:
     vector: NDArray[np.float32] | None
 
 
-_TASTE = PreparedRow(lambda: Taste.objects.filter(listener_id=Parameter("listener")()))
+_TASTE = PreparedRow(
+    lambda: Taste.objects.filter(listener_id=Parameter("listener")()).annotate(
+        **standing_columns(OuterRef("listener_id"))
+    )
+)
 _LOCKED_TASTE = PreparedRow(
     lambda: Taste.objects.select_for_update().filter(listener_id=Parameter("listener")())
 )
@@ -57,7 +63,13 @@ _LOCKED_TASTE = PreparedRow(
 
 def read_taste(listener: Listener) -> Taste:
     """Return the listener's taste; one query, or a few where it has to be built first."""
-    return _TASTE.get(listener=listener.pk) or _create_taste(listener)
+    return read_with_standing(listener)[0]
+
+
+def read_with_standing(listener: Listener) -> tuple[Taste, Standing | None]:
+    """Return the listener's taste, and their standing in experiments if it came along."""
+    taste = _TASTE.get(listener=listener.pk)
+    return (_create_taste(listener), None) if taste is None else (taste, standing_of(taste))
 
 
 def lock_taste(listener: Listener) -> Taste:
