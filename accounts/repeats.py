@@ -13,11 +13,11 @@ from django.db import transaction
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from accounts.models import MAX_KEY, AnsweredRequest, Listener, ServiceAccount
 from musicrec.exceptions import RuleViolation
+from musicrec.renderers import JSONRenderer
 
 KEPT = timedelta(days=1)
 """How long an answer is kept at least."""

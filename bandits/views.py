@@ -7,7 +7,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.utils import timezone
 from django.utils.timesince import timesince
 from drf_spectacular.utils import extend_schema
-from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
+from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +16,7 @@ from accounts.permissions import StaffOrAnalytics
 from bandits import charts, reports, services
 from bandits.models import Bandit
 from bandits.serializers import BanditsSerializer
+from musicrec.renderers import JSONRenderer
 
 
 class ContextualBanditsView(APIView):

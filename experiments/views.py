@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
+from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,6 +20,7 @@ from experiments.core.intervals import Method
 from experiments.models import Experiment
 from experiments.renderers import CSVRenderer
 from experiments.serializers import OptionsSerializer, report_data
+from musicrec.renderers import JSONRenderer
 
 
 class ExperimentsView(APIView):

@@ -9,11 +9,11 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions, status
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from musicrec.parsers import TooLarge
+from musicrec.renderers import JSONRenderer
 
 PROBLEM = "application/problem+json"
 

@@ -284,7 +284,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.MayCall"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["musicrec.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["musicrec.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "musicrec.schema.DescribedSchema",
     "NUM_PROXIES": PROXIES,

@@ -160,9 +160,7 @@ def _best(scores: Floats, rows: Rows, n: int) -> Rows:
     return rows[np.argsort(-level, kind="stable")]
 
 
-def _cap_artists(
-    ranked: Rows, artists: NDArray[np.integer], max_per_artist: int, n: int
-) -> Rows:
+def _cap_artists(ranked: Rows, artists: NDArray[np.integer], max_per_artist: int, n: int) -> Rows:
     """Return the first `n` of `ranked` that are among their artist's `max_per_artist` first."""
     counts: Counter[int] = Counter()
     kept: list[int] = []

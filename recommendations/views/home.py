@@ -8,12 +8,13 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
+from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Listener
+from musicrec.renderers import JSONRenderer
 from recommendations.core.cover import cover_svg
 from recommendations.models import Track
 from recommendations.reports import status_of

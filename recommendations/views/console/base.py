@@ -12,10 +12,12 @@ from django.shortcuts import render
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from django.views import View
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
+from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from musicrec.renderers import JSONRenderer
 
 SEE = "recommendations.view_systemreport"
 """What everybody who works with the console may."""
