@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import DatabaseError, connections, models, router
 from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import DatabaseDefault, RawSQL
@@ -290,5 +291,18 @@ def _prepared(row: models.Model, fields: Sequence[models.Field], *, add: bool) -
         if isinstance(value, DatabaseDefault):
             value = value.expression.value
             setattr(row, field.attname, value)
-        values.append(field.get_db_prep_save(value, connection))
+        if isinstance(value, list) and _holds_numbers(field):
+            values.append(f"{{{','.join(map(str, value))}}}")
+        else:
+            values.append(field.get_db_prep_save(value, connection))
     return values
+
+
+def _holds_numbers(field: models.Field) -> bool:
+    """Return whether a field is an array of numbers, which Postgres reads from a plain text.
+
+    The driver would write an expression, which Postgres takes for decimals and converts one by one.
+    """
+    return isinstance(field, ArrayField) and isinstance(
+        field.base_field, models.FloatField | models.IntegerField
+    )

@@ -6,7 +6,6 @@ artist (Carbonell and Goldstein, SIGIR 1998), then a draw for the places given t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -162,11 +161,12 @@ def _best(scores: Floats, rows: Rows, n: int) -> Rows:
 
 def _cap_artists(ranked: Rows, artists: NDArray[np.integer], max_per_artist: int, n: int) -> Rows:
     """Return the first `n` of `ranked` that are among their artist's `max_per_artist` first."""
-    counts: Counter[int] = Counter()
+    counts: dict[int, int] = {}
     kept: list[int] = []
     for place, artist in enumerate(artists[ranked].tolist()):
-        counts[artist] += 1
-        if counts[artist] <= max_per_artist:
+        count = counts.get(artist, 0)
+        if count < max_per_artist:
+            counts[artist] = count + 1
             kept.append(place)
             if len(kept) == n:
                 break

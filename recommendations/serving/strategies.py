@@ -299,9 +299,14 @@ def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
     model_rows = loaded.model_rows[np.asarray(rows, np.intp)]
     known = np.flatnonzero(model_rows >= 0)
     causes = listener.causes(model_rows[known].tolist())
+    # Few tracks are the causes of many.
+    in_words = {
+        track: _response_in_words(scene, int(loaded.rows[track]))
+        for track in {cause.track_row for nearest in causes for cause in nearest}
+    }
     named: list[list[Reason]] = [[] for _ in rows]
     for index, nearest in zip(known.tolist(), causes, strict=True):
-        words = [_response_in_words(scene, int(loaded.rows[item.track_row])) for item in nearest]
+        words = [in_words[cause.track_row] for cause in nearest]
         # Two tracks of one named artist make one reason.
         named[index] = list({reason.text: reason for reason in reversed(words)}.values())[::-1]
     return [why or because_of_taste(scene, row) for why, row in zip(named, rows, strict=True)]
