@@ -86,7 +86,7 @@ def decide(
         standing: the listener's in the experiments, where it was read along with the taste.
     """
     if listener.is_visitor:  # by content and trend alone, and in no experiment
-        strategy = "trending" if scene.is_unknown else "content_based"
+        strategy = "trending" if scene.portrait.is_unknown else "content_based"
         return PolicyDecision(policy=strategy, strategy=strategy)
     if route is None:
         attributes = attributes_of(taste, device)
@@ -126,12 +126,12 @@ def servable(strategy: str, scene: Scene) -> tuple[str, str]:
     The chain ends at `trending`, which needs nothing but a catalogue.
     """
     if strategy not in STRATEGIES:  # an experiment may prescribe what nobody has written
-        return ("trending" if scene.is_unknown else "content_based"), "unknown_strategy"
+        return ("trending" if scene.portrait.is_unknown else "content_based"), "unknown_strategy"
     if not STRATEGIES[strategy].is_available(scene.stage):
-        if scene.is_unknown:
+        if scene.portrait.is_unknown:
             return "trending", scene.stage.degraded
         return "content_based", scene.stage.degraded
-    if strategy in PERSONAL and scene.is_unknown:
+    if strategy in PERSONAL and scene.portrait.is_unknown:
         return "trending", "unknown_listener"
     return strategy, ""
 
@@ -179,7 +179,7 @@ def local_time(listener: Listener, at: datetime) -> datetime:
 
 def genre_entropy(scene: Scene) -> float | None:
     """Return the entropy of the genres of a history over its largest value; None without any."""
-    rows = scene.rows[scene.rows >= 0]
+    rows = scene.portrait.rows[scene.portrait.rows >= 0]
     if not len(rows):
         return None
     counts = scene.catalogue.content.genres.pooled(rows, np.ones(len(rows), np.float32))

@@ -32,14 +32,16 @@ EXPLORED_PLACES = {"discovery": 2}
 def set_scene(listener: Listener, taste: Taste, wishes: Wishes, stage: Stage) -> Scene:
     """Return what a strategy ranks from."""
     preferences: Preferences | None = getattr(listener, "preferences", None)
-    # The folded embedding starts from what was stated once and for all, not from a passing mood.
-    known = tastes.known_taste(taste, stage, preferences)
+    portrait = stage.portraits.of(
+        bytes(taste.history),
+        stated=tastes.stated_taste(preferences, mood=wishes.affect),
+        artists=tastes.named_artists(preferences),
+        # It starts from what was stated once and for all, not from a passing mood.
+        vector=tastes.folded_vector(taste, stage, preferences),
+    )
     return Scene(
         stage=stage,
-        history=known.history,
-        rows=known.rows,
-        stated=tastes.stated_taste(preferences, mood=wishes.affect),
-        vector=known.vector,
+        portrait=portrait,
         adventure=0.5 if wishes.adventure is None else wishes.adventure,
     )
 
@@ -149,7 +151,7 @@ def soft_bans_of(
         bans.append(("genres", outside))
     heard = np.zeros(len(catalogue), bool)
     since = (at - settings.MUSICREC["REPEAT_DELAY"]).timestamp()
-    rows = scene.rows[scene.history.heard_since(since)]
+    rows = scene.portrait.rows[scene.portrait.history.heard_since(since)]
     heard[rows[rows >= 0]] = True
     bans.append(("heard", heard))
     return bans

@@ -161,7 +161,7 @@ def compose(
         )
     )
     served, fallback = policies.servable(decision.strategy, scene)
-    if not fallback and scene.vector is not None and served in MODELLED:
+    if not fallback and scene.portrait.vector is not None and served in MODELLED:
         fallback = stage.degraded
     slate, scores = rank(scene, served, taste, wishes, at, seed=request_id.int)
     if slate.relaxed and not fallback:
@@ -246,7 +246,7 @@ def predict(scene: Scene, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Return expected ratings and confidences of some tracks; NaN where no model can tell."""
     predictions = np.full(len(rows), np.nan, np.float32)
     confidences = np.full(len(rows), np.nan, np.float32)
-    loaded, listener = scene.stage.loaded, scene.listener
+    loaded, listener = scene.stage.loaded, scene.portrait.listener
     if loaded is not None and listener is not None:
         model_rows = loaded.model_rows[rows]
         known = model_rows >= 0

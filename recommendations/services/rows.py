@@ -118,7 +118,7 @@ def _drafts(scene: Scene) -> Sequence[_Draft]:
                 reasons=STRATEGIES["trending"].reasons,
             )
         )
-    if not scene.is_unknown:
+    if not scene.portrait.is_unknown:
         drafts.append(
             _Draft(
                 key="discovery",
@@ -135,10 +135,10 @@ def _drafts(scene: Scene) -> Sequence[_Draft]:
 
 def _liked_row(scene: Scene) -> int | None:
     """Return the row of the track liked most recently, None where nothing was."""
-    liked = (scene.history.preferences >= LIKED) & (scene.rows >= 0)
-    liked &= np.isfinite(scene.history.records["heard_at"])  # not only named
+    liked = (scene.portrait.history.preferences >= LIKED) & (scene.portrait.rows >= 0)
+    liked &= np.isfinite(scene.portrait.history.records["heard_at"])  # not only named
     places = np.flatnonzero(liked)
-    return int(scene.rows[places[-1]]) if places.size else None
+    return int(scene.portrait.rows[places[-1]]) if places.size else None
 
 
 def _because(scene: Scene, row: int) -> _Draft:

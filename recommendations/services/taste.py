@@ -20,8 +20,9 @@ from recommendations.core.interactions import preference_from_plays
 from recommendations.core.preference import EXPLICIT_KINDS
 from recommendations.core.visits import Session
 from recommendations.models import Feedback, Hidden, PlayCount, Taste
-from recommendations.serving.catalogue import Catalogue
-from recommendations.serving.state import LoadedModel, Stage
+from recommendations.serving.loaded import LoadedModel
+from recommendations.serving.portraits import with_named_artists
+from recommendations.serving.state import Stage
 
 REBUILT_FIELDS = (
     "history",
@@ -34,21 +35,6 @@ REBUILT_FIELDS = (
     "session",
 )
 """Fields of a taste that follow from feedback, play counts and hidden tracks alone."""
-
-
-@dataclass(frozen=True, eq=False)
-class KnownTaste:
-    """A taste, unpacked against a stage.
-
-    Attributes:
-        history: what the listener responded to, and tracks of the artists they named.
-        rows: row in the catalogue of each track of the history, -1 where it is not active.
-        vector: folded-in embedding for the stage's model, or None without one.
-    """
-
-    history: History
-    rows: NDArray[np.intp]
-    vector: NDArray[np.float32] | None
 
 
 _TASTE = PreparedRow(
@@ -200,36 +186,6 @@ def hidden_of(listener: Listener) -> dict[str, dict[str, float | None]]:
     return hidden
 
 
-NAMED_ARTIST_PREFERENCE = 0.9
-TRACKS_PER_NAMED_ARTIST = 5
-
-
-def with_named_artists(
-    history: History, preferences: Preferences | None, catalogue: Catalogue
-) -> History:
-    """Return a history with the best-known tracks of the artists a listener named, as if liked.
-
-    So three names are enough for a personal list.  Those tracks were not heard (`heard_at` is
-    minus infinity) and may be recommended; once there is a response to one, that counts instead.
-    """
-    if preferences is None or not preferences.artists:
-        return history
-    named = [
-        rows[np.argsort(-catalogue.popularity[rows], kind="stable")[:TRACKS_PER_NAMED_ARTIST]]
-        for artist in preferences.artists
-        if len(rows := catalogue.rows_of_artist(artist))
-    ]
-    if not named:
-        return history
-    tracks = np.setdiff1d(catalogue.pks[np.concatenate(named)], history.tracks)
-    stated = History.build(
-        tracks,
-        np.full(len(tracks), NAMED_ARTIST_PREFERENCE),
-        np.full(len(tracks), -np.inf),
-    )
-    return History(np.concatenate([stated.records, history.records]))
-
-
 def stated_taste(
     preferences: Preferences | None, *, mood: tuple[float, float] | None = None
 ) -> StatedTaste:
@@ -242,6 +198,11 @@ def stated_taste(
     return StatedTaste(tuple(preferences.genres), preferences.energy, mood)
 
 
+def named_artists(preferences: Preferences | None) -> tuple[str, ...]:
+    """Return the artists whom a listener names."""
+    return () if preferences is None else tuple(preferences.artists)
+
+
 def fold(
     history: History, stage: Stage, preferences: Preferences | None
 ) -> NDArray[np.float32] | None:
@@ -249,7 +210,7 @@ def fold(
     if stage.loaded is None:
         return None
     stated = stated_taste(preferences)
-    history = with_named_artists(history, preferences, stage.catalogue)
+    history = with_named_artists(history, named_artists(preferences), stage.catalogue)
     rows = model_rows(history, stage.loaded, stage)
     known = rows >= 0
     return stage.loaded.model.fold_in(rows[known], history.preferences[known], stated)
@@ -288,24 +249,22 @@ def is_folded(taste: Taste, stage: Stage, preferences: Preferences | None) -> bo
     )
 
 
-def known_taste(taste: Taste, stage: Stage, preferences: Preferences | None) -> KnownTaste:
-    """Unpack a taste; folds it again, and keeps that, where model or preferences are others."""
-    history = History.from_bytes(taste.history)
-    stated_at = preferences.updated_at if preferences else None
-    vector: NDArray[np.float32] | None
-    if is_folded(taste, stage, preferences):
-        vector = np.frombuffer(taste.vector, "<f4")
-    else:
-        vector = fold(history, stage, preferences)
-        if vector is not None:
-            seen = taste.updated_at
-            remember(taste, vector, stage, preferences)
-            if seen is not None:  # one that was built to be looked at is not kept
-                # Not if a response has come in between: it has folded the taste itself.
-                Taste.objects.filter(pk=taste.pk, updated_at=seen).update(
-                    vector=taste.vector,
-                    model_version=taste.model_version_id,
-                    stated_at=stated_at,
-                )
-    history = with_named_artists(history, preferences, stage.catalogue)
-    return KnownTaste(history, stage.catalogue.rows_of(history.tracks), vector)
+def folded_vector(taste: Taste, stage: Stage, preferences: Preferences | None) -> bytes:
+    """Return a taste's embedding for the model that serves, empty without one.
+
+    Folded again, and kept, where model or preferences are others than those it was folded for.
+    """
+    if not is_folded(taste, stage, preferences):
+        vector = fold(History.from_bytes(taste.history), stage, preferences)
+        if vector is None:
+            return b""
+        seen = taste.updated_at
+        remember(taste, vector, stage, preferences)
+        if seen is not None:  # one that was built to be looked at is not kept
+            # Not if a response has come in between: it has folded the taste itself.
+            Taste.objects.filter(pk=taste.pk, updated_at=seen).update(
+                vector=taste.vector,
+                model_version=taste.model_version_id,
+                stated_at=taste.stated_at,
+            )
+    return bytes(taste.vector)

@@ -12,7 +12,9 @@ from musicrec.exceptions import RuleViolation
 from recommendations.core.artefact import CorruptArtefact
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import ModelVersion
-from recommendations.serving.state import Stage, align, load_version
+from recommendations.serving.loaded import align
+from recommendations.serving.portraits import Portraits
+from recommendations.serving.state import Stage, load_version
 
 WAIT_SECONDS = 5.0
 _one_at_a_time = threading.Semaphore(1)
@@ -52,14 +54,17 @@ def stage_of(version: ModelVersion | None, stage: Stage) -> Stage:
         NotReadable: its files are damaged or gone.
     """
     if version is None:
-        return dataclasses.replace(stage, loaded=None, degraded="no_model")
+        return dataclasses.replace(
+            stage, portraits=Portraits(stage.catalogue, None), degraded="no_model"
+        )
     if stage.loaded is not None and stage.loaded.version == version.pk:
         return stage
     try:
         model = _loaded(version.pk, version.folder, version.manifest_sha256)
     except CorruptArtefact as error:
         raise NotReadable(f"Model {version.pk} cannot be read: {error}.") from error
-    return dataclasses.replace(stage, loaded=align(version.pk, model, stage.catalogue), degraded="")
+    loaded = align(version.pk, model, stage.catalogue)
+    return dataclasses.replace(stage, portraits=Portraits(stage.catalogue, loaded), degraded="")
 
 
 @lru_cache(maxsize=2)

@@ -11,10 +11,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,81 +22,16 @@ from numpy.typing import NDArray
 
 from musicrec.metrics import MODEL_FAILURES
 from recommendations.core.artefact import MANIFEST, CorruptArtefact, load
-from recommendations.core.content import StatedTaste
-from recommendations.core.serving_model import Listener, ServingModel
+from recommendations.core.serving_model import ServingModel
 from recommendations.models import ModelVersion, ServingState, TrackHeat
 from recommendations.serving.catalogue import Catalogue, read_catalogue
+from recommendations.serving.loaded import LoadedModel, align
+from recommendations.serving.portraits import Portraits
 from recommendations.serving.storage import artefact_store
 
 logger = logging.getLogger(__name__)
 
 TREND_SECONDS = 20.0
-
-KEPT_BYTES = 64_000_000
-"""What listeners of late may take in a process's memory, scored as the model sees them."""
-
-BYTES_PER_TRACK = 20
-"""Of a listener: two scores of each track, and links with their columns where all are linked."""
-
-BYTES_TOLD = 40_000
-"""Of a listener: at most, what was told of the tracks of the last lists."""
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A model in memory, with where its tracks stand in the catalogue.
-
-    Attributes:
-        version: primary key of the `ModelVersion`.
-        model: its arrays.
-        rows: row in the catalogue of each of the model's tracks, -1 where it is not active.
-        model_rows: row in the model of each track of the catalogue, -1 where it is newer.
-    """
-
-    version: int
-    model: ServingModel
-    rows: NDArray[np.intp]
-    model_rows: NDArray[np.intp]
-
-    def listener(
-        self,
-        track_rows: NDArray[np.int64],
-        preferences: NDArray[np.float32],
-        *,
-        stated: StatedTaste,
-        user_vector: NDArray[np.float32],
-    ) -> Listener:
-        """Return a listener as the model sees them.
-
-        The same one, with the scores it has by now, as long as that history, these wishes and this
-        vector are among those that came last; so a list between two responses costs less.
-        """
-        arrays = (track_rows.astype(np.int64), preferences.astype(np.float32), user_vector)
-        return self._listener_of(*(array.tobytes() for array in arrays), stated)
-
-    @cached_property
-    def _listener_of(self) -> Callable[[bytes, bytes, bytes, StatedTaste], Listener]:
-        n_kept = KEPT_BYTES // (BYTES_PER_TRACK * self.model.n_tracks + BYTES_TOLD)
-        # Of the model and not of this: a cycle would keep a model that was replaced in memory.
-        return lru_cache(maxsize=max(n_kept, 16))(partial(_listener_of, self.model))
-
-    def spread(self, values: NDArray[np.floating], fill: float) -> NDArray[np.float32]:
-        """Return the model's values per track in the catalogue's order, `fill` for the others."""
-        known = self.model_rows >= 0
-        spread = np.full(len(self.model_rows), fill, np.float32)
-        spread[known] = values[self.model_rows[known]]
-        return spread
-
-
-def _listener_of(
-    model: ServingModel, rows: bytes, preferences: bytes, vector: bytes, stated: StatedTaste
-) -> Listener:
-    return model.listener(
-        np.frombuffer(rows, np.int64),
-        np.frombuffer(preferences, np.float32),
-        stated=stated,
-        user_vector=np.frombuffer(vector, np.float32),
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,20 +39,28 @@ class Stage:
     """Everything a request ranks with, consistent in itself.
 
     Attributes:
-        catalogue: the active tracks.
-        loaded: the model that serves, or None.
+        portraits: of listeners, by the catalogue and the model that serve.
         degraded: why it is not the one that should, or "".
         heat: recent listening per track of the catalogue, decayed to `heat_at`, shape (n_tracks,).
         heat_at: when that was read.
         wanted: (model version, catalogue version) that this answers to.
     """
 
-    catalogue: Catalogue
-    loaded: LoadedModel | None
+    portraits: Portraits
     degraded: str
     heat: NDArray[np.float32]
     heat_at: datetime
     wanted: tuple[int | None, int]
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The active tracks."""
+        return self.portraits.catalogue
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The model that serves, or None."""
+        return self.portraits.loaded
 
 
 class _Holder:
@@ -171,13 +112,14 @@ def _refreshed(stage: Stage | None) -> Stage:
     # A model that could not be loaded is tried again: its store may answer by now.
     settled = stage is not None and stage.degraded in ("", "no_model")
     if stage is not None and settled and stage.wanted == wanted and stage.catalogue is catalogue:
-        loaded, degraded = stage.loaded, stage.degraded
+        portraits, degraded = stage.portraits, stage.degraded
     else:
         loaded, degraded = _load(state, catalogue, stage)
+        portraits = Portraits(catalogue, loaded)
     now = timezone.now()
     heat = read_heat(catalogue, now)
     _holder.trend_at = time.monotonic()
-    return Stage(catalogue, loaded, degraded, heat, now, wanted)
+    return Stage(portraits, degraded, heat, now, wanted)
 
 
 def _load(
@@ -213,15 +155,6 @@ def load_version(version: ModelVersion) -> ServingModel:
 def manifest_sha256(folder: Path) -> str:
     """Return the checksum of an artefact's manifest, which holds those of its arrays."""
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
-
-
-def align(version: int, model: ServingModel, catalogue: Catalogue) -> LoadedModel:
-    """Find the model's tracks in the catalogue."""
-    rows = catalogue.rows_of(model.track_ids)
-    model_rows = np.full(len(catalogue), -1, np.intp)
-    known = rows >= 0
-    model_rows[rows[known]] = np.flatnonzero(known)
-    return LoadedModel(version, model, rows, model_rows)
 
 
 def read_heat(catalogue: Catalogue, now: datetime) -> NDArray[np.float32]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -18,16 +17,13 @@ from numpy.typing import NDArray
 from recommendations.core.arrays import Floats
 from recommendations.core.content import (
     AUDIO_FEATURES,
-    ContentProfile,
-    StatedTaste,
-    content_profile,
-    content_scores,
     matching_genres,
 )
-from recommendations.core.history import History
 from recommendations.core.serving_model import Listener
 from recommendations.serving.catalogue import Catalogue
-from recommendations.serving.state import LoadedModel, Stage
+from recommendations.serving.loaded import LoadedModel
+from recommendations.serving.portraits import Portrait
+from recommendations.serving.state import Stage
 
 _AUDIO_COLUMN = {name: column for column, name in enumerate(AUDIO_FEATURES)}
 
@@ -41,62 +37,18 @@ class Scene:
 
     Attributes:
         stage: catalogue, model and trend.
-        history: what the listener responded to.
-        rows: row in the catalogue of each track of the history, -1 where it is not active.
-        stated: what they say of themselves, and the mood of this request.
-        vector: folded-in embedding for the stage's model, or None without one.
+        portrait: the listener, as catalogue and model show them.
         adventure: 0 familiar to 1 adventurous; the dial of `discovery`.
     """
 
     stage: Stage
-    history: History
-    rows: NDArray[np.intp]
-    stated: StatedTaste
-    vector: Floats | None
+    portrait: Portrait
     adventure: float = 0.5
 
     @property
     def catalogue(self) -> Catalogue:
         """The tracks to rank."""
         return self.stage.catalogue
-
-    @cached_property
-    def place_of_row(self) -> dict[int, int]:
-        """Place in the history of each of its tracks, by row in the catalogue."""
-        return {row: place for place, row in enumerate(self.rows.tolist())}
-
-    @cached_property
-    def profile(self) -> ContentProfile:
-        """The listener's taste in terms of content."""
-        known = self.rows >= 0
-        return content_profile(
-            self.catalogue.content, self.rows[known], self.history.preferences[known], self.stated
-        )
-
-    @cached_property
-    def listener(self) -> Listener | None:
-        """The listener as the model sees them, None without a model."""
-        loaded = self.stage.loaded
-        if loaded is None or self.vector is None:
-            return None
-        model_rows = np.where(self.rows >= 0, loaded.model_rows[self.rows], -1)
-        known = model_rows >= 0
-        return loaded.listener(
-            model_rows[known],
-            self.history.preferences[known],
-            stated=self.stated,
-            user_vector=self.vector,
-        )
-
-    @cached_property
-    def content_fit(self) -> Floats:
-        """How well each track's content fits, shape (n_tracks,); higher is better."""
-        return content_scores(self.catalogue.content, self.profile)
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether nothing at all is known of the listener."""
-        return len(self.history) == 0 and not self.stated
 
 
 class Reason(NamedTuple):
@@ -184,7 +136,7 @@ class ContentBased:
 
     def scores(self, scene: Scene) -> Floats:
         """Return the content's fit; what more people know goes first among equals."""
-        return scene.content_fit + KNOWN * scene.catalogue.popularity
+        return scene.portrait.content_fit + KNOWN * scene.catalogue.popularity
 
     def reasons(self, scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
         """Name the genres and wishes that match."""
@@ -227,9 +179,9 @@ class Trending:
     def scores(self, scene: Scene) -> Floats:
         """Return log heat, doubled at most in preferred genres, popularity below that."""
         heat = np.log1p(scene.stage.heat)
-        if scene.stated.genres:
+        if scene.portrait.stated.genres:
             preferred = np.zeros(len(heat), bool)
-            for genre in scene.stated.genres:
+            for genre in scene.portrait.stated.genres:
                 preferred[scene.catalogue.genre_rows.get(genre, [])] = True
             heat = heat * (1 + self.genre_boost * preferred)
             heat = heat + KNOWN * preferred
@@ -246,7 +198,7 @@ class Trending:
             return because_of_popularity(scene, row)
         place = int(np.count_nonzero(heat > heat[row])) + 1
         found = [Reason("trending", f"number {place} of what is being listened to now")]
-        genres = [g for g in scene.catalogue.genres_of(row) if g in scene.stated.genres]
+        genres = [g for g in scene.catalogue.genres_of(row) if g in scene.portrait.stated.genres]
         return [*found, Reason("genre", f"you asked for {genres[0]}")] if genres else found
 
 
@@ -268,8 +220,8 @@ class Discovery:
         """Return rank of relevance plus the dial times rank of novelty."""
         relevance = (
             HybridEnsemble().scores(scene)
-            if scene.listener is not None and not scene.is_unknown
-            else scene.content_fit + KNOWN * scene.catalogue.popularity
+            if scene.portrait.listener is not None and not scene.portrait.is_unknown
+            else scene.portrait.content_fit + KNOWN * scene.catalogue.popularity
         )
         fit = _rank(relevance)
         novelty = scene.catalogue.novelty
@@ -293,7 +245,7 @@ STRATEGIES: dict[str, Strategy] = {
 
 def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
     """Name the tracks of the listener's own that raised each score; where none did, see taste."""
-    loaded, listener = scene.stage.loaded, scene.listener
+    loaded, listener = scene.stage.loaded, scene.portrait.listener
     if loaded is None or listener is None:
         return [because_of_taste(scene, row) for row in rows]
     model_rows = loaded.model_rows[np.asarray(rows, np.intp)]
@@ -314,9 +266,9 @@ def because_of_history(scene: Scene, rows: Sequence[int]) -> list[list[Reason]]:
 
 def _response_in_words(scene: Scene, row: int) -> Reason:
     name = scene.catalogue.names[row]
-    place = scene.place_of_row.get(row)
+    place = scene.portrait.place_of_row.get(row)
     if place is not None:
-        _, _, rating, heard_at, explicit = scene.history.records[place].item()
+        _, _, rating, heard_at, explicit = scene.portrait.history.records[place].item()
         if not math.isnan(rating):
             return Reason("rated", f"you rated {name} {rating:.0f}", row)
         if heard_at == -math.inf:
@@ -328,9 +280,9 @@ def _response_in_words(scene: Scene, row: int) -> Reason:
 
 def because_of_taste(scene: Scene, row: int) -> list[Reason]:
     """Say which genres and wishes match, or that others like it where nothing is known."""
-    catalogue, stated = scene.catalogue, scene.stated
+    catalogue, stated = scene.catalogue, scene.portrait.stated
     reasons = []
-    genres = matching_genres(catalogue.content, scene.profile, row, limit=2)
+    genres = matching_genres(catalogue.content, scene.portrait.profile, row, limit=2)
     if genres:
         asked = [genre for genre in genres if genre in stated.genres]
         verb = "you asked for" if asked else "you listen to"
@@ -356,7 +308,7 @@ def _known_by(scene: Scene, row: int) -> str:
 
 def _fits_wishes(scene: Scene, row: int) -> bool:
     """Return whether a track's energy and valence lie within half a deviation of the wishes."""
-    content, stated = scene.catalogue.content, scene.stated
+    content, stated = scene.catalogue.content, scene.portrait.stated
     wishes = {"energy": stated.energy}
     if stated.mood is not None:
         wishes["valence"] = stated.mood[0]
@@ -372,9 +324,9 @@ def _fits_wishes(scene: Scene, row: int) -> bool:
 
 
 def _modelled(scene: Scene) -> tuple[LoadedModel, Listener]:
-    if scene.stage.loaded is None or scene.listener is None:
+    if scene.stage.loaded is None or scene.portrait.listener is None:
         raise ValueError("no model is loaded")
-    return scene.stage.loaded, scene.listener
+    return scene.stage.loaded, scene.portrait.listener
 
 
 def _scatter(loaded: LoadedModel, model_rows: NDArray[np.integer], values: Floats) -> Floats:

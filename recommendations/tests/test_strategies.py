@@ -5,12 +5,13 @@ import pytest
 
 from accounts.services import set_preferences
 from recommendations.core.content import StatedTaste
+from recommendations.core.history import History
 from recommendations.models import PlayCount
 from recommendations.services import taste as tastes
 from recommendations.services.catalogue import touch_catalogue
 from recommendations.services.ranking import set_scene
 from recommendations.services.wishes import Wishes
-from recommendations.serving import state
+from recommendations.serving import portraits, state
 from recommendations.serving.strategies import STRATEGIES, because_of_popularity, explanation
 from recommendations.tests.factories import make_feedback, make_listener, make_track
 
@@ -59,7 +60,7 @@ class TestContract:
 
     def test_somebody_unknown_does_no_harm(self, name, tracks, version):
         scene = scene_of(make_listener())
-        assert scene.is_unknown
+        assert scene.portrait.is_unknown
         scores = STRATEGIES[name].scores(scene)
         assert not np.isnan(scores).any()
         assert all(STRATEGIES[name].reasons(scene, [int(np.argmax(scores))]))
@@ -88,7 +89,7 @@ def test_three_named_artists_make_a_list_of_their_own(tracks, version):
     named, nobody = make_listener(), make_listener()
     set_preferences(listener=named, artists=artists)
     scene = scene_of(named)
-    assert not scene.is_unknown
+    assert not scene.portrait.is_unknown
     scores = STRATEGIES["hybrid_ensemble"].scores
     assert not np.allclose(scores(scene), scores(scene_of(nobody)))
     (why,) = STRATEGIES["neural_cf"].reasons(scene, [int(np.argmax(scores(scene)))])
@@ -108,29 +109,43 @@ def test_changed_preferences_change_the_next_scores(tracks, version):
 def test_a_listener_is_scored_anew_after_a_response_and_only_then(tracks, fan):
     first = scene_of(fan)
     before = STRATEGIES["hybrid_ensemble"].scores(first)
-    assert scene_of(fan).listener is first.listener
+    assert scene_of(fan).portrait is first.portrait
     make_feedback(listener=fan, track=tracks[20], kind="rating", rating=5)
     after = scene_of(fan)
-    assert after.listener is not first.listener
+    assert after.portrait is not first.portrait
     assert not np.allclose(before, STRATEGIES["hybrid_ensemble"].scores(after))
 
 
 def test_only_so_many_listeners_are_kept_in_memory(version, tracks, monkeypatch):
-    monkeypatch.setattr(state, "KEPT_BYTES", 0)
-    loaded = state.current().loaded
-    rows = np.arange(1, dtype=np.int64)
+    monkeypatch.setattr(portraits, "KEPT_BYTES", 0)
+    stage = state.current()
+    kept = portraits.Portraits(stage.catalogue, stage.loaded)
 
-    def listener(vector):
-        return loaded.listener(
-            rows, np.ones(1, np.float32), stated=StatedTaste(), user_vector=vector
-        )
+    def portrait(energy):
+        return kept.of(b"", stated=StatedTaste(energy=energy))
 
-    vectors = np.tile(np.arange(17, dtype=np.float32)[:, None], loaded.model.user_dim)
-    first = listener(vectors[0])
-    assert listener(vectors[0]) is first
-    for vector in vectors[1:]:
-        listener(vector)
-    assert listener(vectors[0]) is not first
+    first = portrait(0.0)
+    assert portrait(0.0) is first
+    for energy in range(1, 17):
+        portrait(energy / 16)
+    assert portrait(0.0) is not first
+
+
+def test_a_portrait_is_another_whatever_it_is_made_of_changes(version, tracks):
+    kept = state.current().portraits
+    vector = np.ones(kept.loaded.model.user_dim, "<f4").tobytes()
+    track = np.array([tracks[0].pk])
+    liked, loved = (History.build(track, np.array([p]), np.zeros(1)) for p in (0.8, 0.9))
+    asked = [
+        (history.to_bytes(), {"stated": stated, "artists": artists, "vector": given})
+        for history in (liked, loved)
+        for stated in (StatedTaste(), StatedTaste(energy=0.5))
+        for artists in ((), (tracks[1].artist.name,))
+        for given in (b"", vector)
+    ]
+    first = [kept.of(history, **rest) for history, rest in asked]
+    assert len({id(portrait) for portrait in first}) == len(asked)
+    assert [kept.of(history, **rest) for history, rest in asked] == first
 
 
 @pytest.mark.django_db
