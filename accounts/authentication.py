@@ -15,7 +15,10 @@ USE_NOTED_EVERY = timedelta(hours=1)
 
 
 class TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer mr_...``; one query, which also loads the listener."""
+    """``Authorization: Bearer mr_...``; one query, which also loads the listener.
+
+    A view that needs more of the listener names in `token_read` what reads it along with the token.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         """Return the token's user, or None where there is no bearer token."""
@@ -27,7 +30,8 @@ class TokenAuthentication(BaseAuthentication):
         except UnicodeDecodeError:
             raise AuthenticationFailed("The token is not ASCII.") from None
         now = timezone.now()
-        token = ApiToken.objects.valid_for(text, at=now)
+        view = (request.parser_context or {}).get("view")
+        token = ApiToken.objects.valid_for(text, at=now, read=getattr(view, "token_read", None))
         if token is None:
             raise AuthenticationFailed("The token is unknown or has expired.")
         if is_kept_from_staff(request.path, token):

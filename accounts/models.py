@@ -184,16 +184,27 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         """Return those that have not expired."""
         return self.filter(expires_at__gt=at)
 
-    def valid_for(self, secret: str, *, at: datetime) -> "ApiToken | None":
-        """Return the unexpired token with this secret, with its user and listener loaded."""
-        return _VALID_TOKEN.get(digest=ApiToken.digest_of(secret), at=at)
+    def valid_for(
+        self, secret: str, *, at: datetime, read: "PreparedRow[ApiToken] | None" = None
+    ) -> "ApiToken | None":
+        """Return the unexpired token with this secret, with its user and listener loaded.
+
+        Args:
+            secret: the whole token.
+            at: now.
+            read: reads `valid_token` with more beside it.
+        """
+        return (read or _VALID_TOKEN).get(digest=ApiToken.digest_of(secret), at=at)
 
 
-_VALID_TOKEN = PreparedRow(
-    lambda: ApiToken.objects.filter(
+def valid_token() -> ApiTokenQuerySet:
+    """Return the query of a `PreparedRow` for a token, by its `digest` and the time `at`."""
+    return ApiToken.objects.filter(
         digest=Parameter("digest")(), expires_at__gt=Parameter("at")(), user__is_active=True
     ).select_related("user__listener__preferences")
-)
+
+
+_VALID_TOKEN = PreparedRow(valid_token)
 
 
 class ApiToken(models.Model):

@@ -125,7 +125,7 @@ COSTS = {
     "POST /me/tokens": Cost(4, body=lambda n: {"name": "phone"}),
     "DELETE /me/tokens/{id}": Cost(3),
     "POST /preferences/set": Cost(3, body=lambda n: {"genres": ["g0"], "energy": 0.5}),
-    "POST /recommend": Cost(3, body=lambda n: {"n_recommendations": n}),
+    "POST /recommend": Cost(2, body=lambda n: {"n_recommendations": n}),
     "POST /recommend/batch": Cost(
         5, "service", body=lambda n: {"user_ids": [f"u{i}" for i in range(n)]}
     ),

@@ -23,6 +23,7 @@ from recommendations.services import taste as tastes
 from recommendations.services.ledger import Shown, write_down
 from recommendations.services.policy import PolicyDecision
 from recommendations.services.ranking import rank, set_scene
+from recommendations.services.taste import Known
 from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.serving.catalogue import TrackFacts
@@ -83,6 +84,7 @@ def recommend(
     at: datetime,
     strategy: str | None = None,
     record: bool = True,
+    known: Known | None = None,
 ) -> Answer:
     """Choose a policy, rank, keep the rules, explain, and write the ledger.
 
@@ -95,8 +97,9 @@ def recommend(
         at: now.
         strategy: serve this one whatever the policy says; for people who look into the system.
         record: False leaves no trace in the ledger, the bandit or an experiment.
+        known: what was read of the listener just now, where it was.
     """
-    taste, standing = tastes.read_with_standing(listener)
+    taste, standing = known or tastes.read_known(listener)
     draft = compose(
         listener=listener,
         taste=taste,

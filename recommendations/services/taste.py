@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 from django.db import transaction
 from django.db.models import OuterRef
 from numpy.typing import NDArray
 
-from accounts.models import Listener, Preferences
+from accounts.models import ApiToken, Listener, Preferences, valid_token
 from accounts.vocabulary import Mood
 from experiments.services import Standing, standing_columns, standing_of
 from musicrec.prepared import Parameter, PreparedRow
@@ -37,6 +38,13 @@ REBUILT_FIELDS = (
 """Fields of a taste that follow from feedback, play counts and hidden tracks alone."""
 
 
+class Known(NamedTuple):
+    """What one query has read of a listener; the standing is theirs in experiments, if it came."""
+
+    taste: Taste
+    standing: Standing | None
+
+
 _TASTE = PreparedRow(
     lambda: Taste.objects.filter(listener_id=Parameter("listener")()).annotate(
         **standing_columns(OuterRef("listener_id"))
@@ -45,17 +53,40 @@ _TASTE = PreparedRow(
 _LOCKED_TASTE = PreparedRow(
     lambda: Taste.objects.select_for_update().filter(listener_id=Parameter("listener")())
 )
+TOKEN_READ = PreparedRow(
+    lambda: (
+        valid_token()
+        .select_related("user__listener__preferences", "user__listener__taste")
+        .annotate(**standing_columns(OuterRef("user__listener__id")))
+    )
+)
+"""Reads a token with what is known of its listener; see `read_along`."""
 
 
 def read_taste(listener: Listener) -> Taste:
     """Return the listener's taste; one query, or a few where it has to be built first."""
-    return read_with_standing(listener)[0]
+    return read_known(listener).taste
 
 
-def read_with_standing(listener: Listener) -> tuple[Taste, Standing | None]:
-    """Return the listener's taste, and their standing in experiments if it came along."""
+def read_known(listener: Listener) -> Known:
+    """Return what is known of a listener; one query, or a few where it has to be built first."""
     taste = _TASTE.get(listener=listener.pk)
-    return (_create_taste(listener), None) if taste is None else (taste, standing_of(taste))
+    return (
+        Known(_create_taste(listener), None) if taste is None else Known(taste, standing_of(taste))
+    )
+
+
+def read_along(token: Any, listener: Listener) -> Known | None:
+    """Return what `TOKEN_READ` has read along with a token of the listener's; None if it has not.
+
+    Args:
+        token: what a request was authenticated by, whatever it is.
+        listener: who asks.
+    """
+    if not isinstance(token, ApiToken) or not Listener.taste.is_cached(listener):
+        return None
+    taste = getattr(listener, "taste", None)  # one that was never built is known to be missing
+    return None if taste is None else Known(taste, standing_of(token))
 
 
 def lock_taste(listener: Listener) -> Taste:

@@ -28,6 +28,7 @@ from recommendations.serializers import (
 from recommendations.services import feedback as responses
 from recommendations.services.recommend import recommend
 from recommendations.services.rows import recommend_rows
+from recommendations.services.taste import TOKEN_READ, read_along
 from recommendations.services.visitors import state_what_is_named
 from recommendations.tasks import nudge_on_commit
 
@@ -37,6 +38,7 @@ class RecommendView(APIView):
 
     visitors_may_call = True
     service_scope = Scope.RECOMMEND
+    token_read = TOKEN_READ
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY], request=WishesSerializer, responses={200: AnswerSerializer}
@@ -59,6 +61,7 @@ class RecommendView(APIView):
                     wishes=serializer.to_wishes(),
                     at=timezone.now(),
                     strategy=strategy,
+                    known=read_along(request.auth, listener),
                 )
             )
 
