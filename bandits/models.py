@@ -303,11 +303,17 @@ class Decision(models.Model):
         EXPIRED = "expired", "no response within the window: 0"
 
     request_id = models.UUIDField(primary_key=True)
-    bandit = models.ForeignKey(Bandit, on_delete=models.PROTECT, related_name="decisions")
+    bandit = models.ForeignKey(
+        Bandit, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     bandit_version = models.PositiveIntegerField()
     epoch = models.PositiveIntegerField()
     listener = models.ForeignKey(
-        Listener, null=True, on_delete=models.SET_NULL, related_name="bandit_decisions"
+        Listener,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="bandit_decisions",
+        db_index=False,
     )
     decided_at = models.DateTimeField()
     schema_version = models.PositiveSmallIntegerField()

@@ -68,7 +68,7 @@ class Exposure(models.Model):
     It is also the sticky row: whoever has one keeps the variant.
     """
 
-    phase = models.ForeignKey(Phase, on_delete=models.CASCADE)
+    phase = models.ForeignKey(Phase, on_delete=models.CASCADE, db_index=False)
     listener = models.ForeignKey(Listener, null=True, on_delete=models.SET_NULL)
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, db_index=False)
     exposed_at = models.DateTimeField()

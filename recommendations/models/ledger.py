@@ -31,7 +31,7 @@ class Recommendation(models.Model):
     """A slate with everything needed to explain it, to credit it and to replay it. Append-only."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    listener = models.ForeignKey(Listener, null=True, on_delete=models.SET_NULL)
+    listener = models.ForeignKey(Listener, null=True, on_delete=models.SET_NULL, db_index=False)
     created_at = models.DateTimeField(default=timezone.now)
     policy = models.CharField(max_length=64)
     experiment = models.CharField(max_length=64, blank=True)

@@ -18,7 +18,7 @@ HEARD_KINDS = ("play", "like", "save", "rating")
 class PlayCount(models.Model):
     """How often a listener has played a track, from a source that has only totals."""
 
-    listener = models.ForeignKey(Listener, on_delete=models.CASCADE)
+    listener = models.ForeignKey(Listener, on_delete=models.CASCADE, db_index=False)
     track = models.ForeignKey(Track, on_delete=models.CASCADE)
     plays = models.PositiveIntegerField()
     imported_at = models.DateTimeField(default=timezone.now)
@@ -135,7 +135,7 @@ class Feedback(models.Model):
         HIDE = "hide"
 
     event_id = models.CharField(max_length=64)
-    listener = models.ForeignKey(Listener, null=True, on_delete=models.SET_NULL)
+    listener = models.ForeignKey(Listener, null=True, on_delete=models.SET_NULL, db_index=False)
     track = models.ForeignKey(Track, on_delete=models.PROTECT)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     rating = models.PositiveSmallIntegerField(null=True)
