@@ -13,7 +13,8 @@ class JSONRenderer(renderers.JSONRenderer):
     """DRF's, in a fifth of the time: a list is some hundred values.
 
     What orjson does not know (a Decimal, a lazy text) is made plain as DRF does it, and what it
-    refuses (a key that is a number, an integer of more than 64 bits) is left to DRF altogether.
+    refuses (a key that is a number, an integer of more than 64 bits) is left to DRF altogether.  A
+    number that JSON cannot hold (a NaN) is null.
     """
 
     def render(

@@ -129,7 +129,7 @@ COSTS = {
     "POST /recommend/batch": Cost(
         5, "service", body=lambda n: {"user_ids": [f"u{i}" for i in range(n)]}
     ),
-    "POST /recommend/rows": Cost(5, body=lambda n: {"n_per_row": n}),
+    "POST /recommend/rows": Cost(3, body=lambda n: {"n_per_row": n}),
     "GET /search": Cost(3, "nobody", "/search?q=song&limit=3"),
     "GET /tracks": Cost(1, "nobody", "/tracks?limit=100"),
     "PUT /tracks": Cost(21, "service", body=facts),

@@ -153,8 +153,8 @@ def _best(scores: Floats, rows: Rows, n: int) -> Rows:
         worst = np.partition(level, len(level) - n)[len(level) - n]
         # Ties at the edge are settled by row, not by the partition's whim.
         above = np.flatnonzero(level > worst)
-        level_with_it = np.flatnonzero(level == worst)[: n - len(above)]
-        kept = np.concatenate([above, level_with_it])
+        tied = np.flatnonzero(level == worst)[: n - len(above)]
+        kept = np.concatenate([above, tied])
         rows, level = rows[kept], level[kept]
     return rows[np.argsort(-level, kind="stable")]
 

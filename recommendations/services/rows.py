@@ -20,6 +20,7 @@ from recommendations.services.policy import local_time
 from recommendations.services.ranking import rank_scores, set_scene
 from recommendations.services.recommend import Answer, as_finite, items_of, recommend
 from recommendations.services.similar import likeness_to
+from recommendations.services.taste import Known
 from recommendations.services.wishes import Wishes
 from recommendations.serving import state
 from recommendations.serving.strategies import STRATEGIES, Reason, Scene
@@ -57,7 +58,9 @@ class _Draft:
     reasons: Callable[[Scene, int], list[Reason]]
 
 
-def recommend_rows(*, listener: Listener, wishes: Wishes, at: datetime) -> list[Row]:
+def recommend_rows(
+    *, listener: Listener, wishes: Wishes, at: datetime, known: Known | None = None
+) -> list[Row]:
     """Return the list for now, and fixed rows beside it, no track twice.
 
     Only the list for now goes through experiment, policy and bandit.  The others are written into
@@ -67,8 +70,11 @@ def recommend_rows(*, listener: Listener, wishes: Wishes, at: datetime) -> list[
         listener: who asks.
         wishes: `n` is the length of each row.
         at: now.
+        known: what was read of the listener just now, where it was.
     """
-    first = recommend(listener=listener, wishes=wishes, at=at)
+    known = known or tastes.read_known(listener)
+    taste = known.taste
+    first = recommend(listener=listener, wishes=wishes, at=at, known=known)
     moment = local_time(listener, at)
     rows = [
         Row(
@@ -78,7 +84,6 @@ def recommend_rows(*, listener: Listener, wishes: Wishes, at: datetime) -> list[
             answer=first,
         )
     ]
-    taste = tastes.read_taste(listener)
     scene = set_scene(listener, taste, wishes, state.current())
     shown = {*wishes.exclude, *(item.track_id for item in first.items)}
     for draft in _drafts(scene):

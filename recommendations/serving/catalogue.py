@@ -60,6 +60,10 @@ class GenreSummary:
     related: tuple[str, ...]
 
 
+KEPT_VECTORS_BYTES = 8_000_000
+"""What the content vectors of a catalogue may take in memory; above it they are made each time."""
+
+
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """Every active track, a row each, in the order of primary keys.
@@ -143,6 +147,16 @@ class Catalogue:
 
     def content_vectors(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return unit content vectors, shape (n_rows, n_features); zero where nothing is known."""
+        kept = self._kept_vectors
+        return self._vectors_of(rows) if kept is None else kept[rows]
+
+    @cached_property
+    def _kept_vectors(self) -> NDArray[np.float32] | None:
+        """Those of every track, where they take little enough memory."""
+        n_bytes = 4 * len(self) * self.content.n_features
+        return self._vectors_of(np.arange(len(self))) if n_bytes <= KEPT_VECTORS_BYTES else None
+
+    def _vectors_of(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         vectors = self.content.vectors(rows)
         # Eight features against one genre vector of length one: the same weight for both.
         vectors[:, -len(AUDIO_FEATURES) :] /= len(AUDIO_FEATURES)

@@ -72,6 +72,7 @@ class RecommendRowsView(APIView):
     """Rows of lists for a listener's first screen."""
 
     service_scope = Scope.RECOMMEND
+    token_read = TOKEN_READ
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY], request=RowWishesSerializer, responses={200: RowsSerializer}
@@ -84,7 +85,12 @@ class RecommendRowsView(APIView):
         wishes = serializer.to_wishes(n=serializer.validated_data["n_per_row"])
 
         def act() -> dict[str, Any]:
-            rows = recommend_rows(listener=listener, wishes=wishes, at=timezone.now())
+            rows = recommend_rows(
+                listener=listener,
+                wishes=wishes,
+                at=timezone.now(),
+                known=read_along(request.auth, listener),
+            )
             return {
                 "rows": [
                     {
