@@ -39,7 +39,7 @@ from benchmarks.web import Client, wishes
 PARTS = ("bare", "single", "listeners", "overload", "soak")
 LOCUST = ROOT / "var" / "bench-load" / "bin" / "locust"
 N_LISTENERS = 1000
-N_ROUNDS = 5
+N_ROUNDS = 20
 N_EAGER = 30
 """Listeners who ask for more than can be served, and none for more than the limits allow."""
 
@@ -57,8 +57,8 @@ class Plan:
     seconds: dict[str, float]
 
 
-FULL = Plan(1000, {"bare": 20, "single": 20, "listeners": 600, "overload": 60, "soak": 1800})
-SHORT = Plan(100, {"bare": 5, "single": 5, "listeners": 45, "overload": 20, "soak": 60})
+FULL = Plan(1000, {"bare": 40, "single": 20, "listeners": 600, "overload": 60, "soak": 1800})
+SHORT = Plan(100, {"bare": 10, "single": 5, "listeners": 45, "overload": 20, "soak": 60})
 
 PREPARE = """
 import sys

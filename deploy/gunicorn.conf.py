@@ -29,7 +29,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_COUNTS / str(os.getpid()))
 raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1"]
 
 
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL = 0.001
 """Seconds that a thread may compute while another waits for the interpreter, 5 ms by default.
 
 A request waits for Postgres and Redis five to seven times, and each time it is answered its thread
