@@ -32,8 +32,9 @@ raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1"]
 SWITCH_INTERVAL = 0.001
 """Seconds that a thread may compute while another waits for the interpreter, 5 ms by default.
 
-A request waits for Postgres and Redis five to seven times, and each time it is answered its thread
-waits for whichever computes; under load that takes longer than the request itself.
+A request waits for Postgres and Redis three to six times, and each time it is answered its thread
+waits for whichever computes; under load that takes longer than the request itself.  Less than this
+takes turns from those who compute, and makes no one earlier.
 """
 
 

@@ -71,9 +71,9 @@ def read_taste(listener: Listener) -> Taste:
 def read_known(listener: Listener) -> Known:
     """Return what is known of a listener; one query, or a few where it has to be built first."""
     taste = _TASTE.get(listener=listener.pk)
-    return (
-        Known(_create_taste(listener), None) if taste is None else Known(taste, standing_of(taste))
-    )
+    if taste is None:
+        return Known(_create_taste(listener), None)
+    return Known(taste, standing_of(taste))
 
 
 def read_along(token: Any, listener: Listener) -> Known | None:

@@ -27,8 +27,9 @@ KEPT_BYTES = 64_000_000
 BYTES_PER_TRACK = 24
 """Of a listener: three scores of each track, and links with their columns where all are linked."""
 
-BYTES_TOLD = 60_000
-"""Of a listener: history, and what was told of the tracks of the last lists."""
+BYTES_BESIDE = 60_000
+"""Of a listener, beside those: a history of some 240 tracks, and all that is kept of what was told
+of others (61,000 measured)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class Portraits:
     def __init__(self, catalogue: Catalogue, loaded: LoadedModel | None) -> None:
         self.catalogue = catalogue
         self.loaded = loaded
-        n_kept = KEPT_BYTES // (BYTES_PER_TRACK * len(catalogue) + BYTES_TOLD)
+        n_kept = KEPT_BYTES // (BYTES_PER_TRACK * len(catalogue) + BYTES_BESIDE)
         self._kept = lru_cache(maxsize=max(n_kept, 16))(partial(_portrait, catalogue, loaded))
 
     def of(

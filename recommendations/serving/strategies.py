@@ -15,10 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommendations.core.arrays import Floats
-from recommendations.core.content import (
-    AUDIO_FEATURES,
-    matching_genres,
-)
+from recommendations.core.content import AUDIO_FEATURES, matching_genres
 from recommendations.core.serving_model import Listener
 from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.loaded import LoadedModel
