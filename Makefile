@@ -1,4 +1,4 @@
-# musicrec: `make run` and `make test` need Python 3.11 or later with pip, and nothing else.
+# musicrec: `make run` and `make test` need Python 3.11 or 3.12 with pip, and nothing else.
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,8 +24,8 @@ install: $(VENV)/.installed ## set up .venv with what running needs
 install-dev: $(VENV)/.installed-dev
 
 $(VENV)/bin/python:
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or later."; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "musicrec needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another with PYTHON=..."; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or 3.12."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "musicrec needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another with PYTHON=..."; exit 1; }
 	@test -w . || { echo "The folder $(CURDIR) cannot be written."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt install python3-venv."; exit 1; }
 

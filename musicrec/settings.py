@@ -19,7 +19,7 @@ from musicrec.schedule import SCHEDULE
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")  # a laptop's file, written by `make install`; real variables win
+env.read_env(BASE_DIR / ".env")  # a laptop's file, written by `make run`; real variables win
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")  # no default: refuse to start without it
@@ -357,8 +357,9 @@ MUSICREC = {
     "FLUSH_SECONDS": 5.0,
 }
 
-# -- Metadata from elsewhere (manage.py enrich_tracks) -----------------------------------------
+# -- What is fetched from elsewhere (imports by address, manage.py enrich_tracks) ---------------
 
+IMPORT_PRIVATE = env.bool("MUSICREC_IMPORT_PRIVATE", default=False)
 SPOTIFY_CLIENT_ID = env.str("SPOTIFY_CLIENT_ID", default="")
 SPOTIFY_CLIENT_SECRET = env.str("SPOTIFY_CLIENT_SECRET", default="")
 MUSICBRAINZ_CONTACT = env.str("MUSICBRAINZ_CONTACT", default="")

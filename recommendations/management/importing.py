@@ -1,5 +1,6 @@
 """What the import commands share: arguments, the bar, the report."""
 
+import tempfile
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -18,17 +19,21 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from recommendations.services.imports.downloading import DownloadRefused, download, is_address
 from recommendations.services.imports.reading import ImportRefused, Rejects
+
+MOST_BYTES = 10_000_000_000
+MOST_SECONDS = 3600.0
 
 
 class ImportCommand(BaseCommand):
-    """Imports one file; a subclass says how."""
+    """Imports one file, here or at an address; a subclass says how."""
 
     unit = "bytes"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add what every import takes."""
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", help="a file, or the http(s) address of one")
         parser.add_argument(
             "--strict", action="store_true", help="stop at the first bad row and change nothing"
         )
@@ -42,7 +47,20 @@ class ImportCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import, showing progress, and report."""
-        path: Path = options["file"]
+        if not is_address(options["file"]):
+            self._import(Path(options["file"]), options)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            self.stderr.write(f"Fetching {options['file']}")
+            try:
+                path = download(
+                    options["file"], Path(folder), most_bytes=MOST_BYTES, seconds=MOST_SECONDS
+                )
+            except DownloadRefused as error:
+                raise CommandError(str(error)) from error
+            self._import(path, options)
+
+    def _import(self, path: Path, options: dict[str, Any]) -> None:
         if not path.is_file():
             raise CommandError(f"{path} is not a file.")
         rejects_path = options["rejects"] or settings.VAR_DIR / "rejects" / f"{path.name}.csv"

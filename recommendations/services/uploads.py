@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import re
 import tempfile
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 
@@ -18,10 +18,13 @@ from accounts.models import User
 from musicrec.exceptions import RuleViolation
 from recommendations.models import CatalogueUpload
 from recommendations.services import audit
-from recommendations.services.imports.reading import Reject, Rejects
+from recommendations.services.imports.downloading import download
+from recommendations.services.imports.reading import Reject, Rejects, plain_name
 from recommendations.services.imports.tracks import ImportReport, import_tracks
 
 SAMPLE = 8
+PATIENCE = 15.0
+"""Seconds that a page waits for a file it is told to fetch."""
 
 
 class AlreadyDecided(RuleViolation):
@@ -58,7 +61,7 @@ def preview(*, name: str, content: bytes, by: User, at: datetime) -> CatalogueUp
             f"The file has {len(content):,} bytes; a page takes {CatalogueUpload.MAX_BYTES:,}. "
             "Larger ones: manage.py import_tracks."
         )
-    name = _safe_name(name)
+    name = plain_name(name, default="catalogue.csv")
     report, rejects = _run(name, content, keep=False)
     return CatalogueUpload.objects.create(
         uploaded_by=by,
@@ -72,6 +75,25 @@ def preview(*, name: str, content: bytes, by: User, at: datetime) -> CatalogueUp
         sample=_sample(content, name),
         uploaded_at=at,
     )
+
+
+def preview_of(address: str, *, by: User, at: datetime) -> CatalogueUpload:
+    """Fetch a file by its address, and go on as with one that was sent; see `preview`.
+
+    Raises:
+        DownloadRefused: the address leads inside, or does not give a file of that size in time.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = download(
+            address, Path(folder), most_bytes=CatalogueUpload.MAX_BYTES, seconds=PATIENCE
+        )
+        name, content = path.name, path.read_bytes()
+    parts = urlsplit(address)
+    where = f"{parts.hostname}{parts.path}"[:500]  # not its query, which may hold a signature
+    with transaction.atomic():
+        upload = preview(name=name, content=content, by=by, at=at)
+        audit.note(by=by, act="fetched", subject=upload, at=at, words=f"from {where}")
+    return upload
 
 
 @transaction.atomic
@@ -144,12 +166,6 @@ def _run(name: str, content: bytes, *, keep: bool) -> tuple[ImportReport, Reject
                 pass
         assert report is not None  # noqa: S101 (import_tracks returned or raised)
         return report, rejects
-
-
-def _safe_name(name: str) -> str:
-    """Return a name that is a plain file name; its ending says whether it is compressed."""
-    plain = re.sub(r"[^\w.\- ]", "_", Path(name.replace("\\", "/")).name)[-150:].strip(". ")
-    return plain or "catalogue.csv"
 
 
 def _as_json(reject: Reject) -> dict[str, Any]:

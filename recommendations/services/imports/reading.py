@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import math
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -201,6 +202,15 @@ def _fault_of(cells: Sequence[str], n_columns: int) -> str | None:
     if not line.isascii() and any("\udc80" <= character <= "\udcff" for character in line):
         return "is not UTF-8"
     return None
+
+
+def plain_name(name: str, *, default: str) -> str:
+    """Return a name without folders and without signs that mean something to a file system.
+
+    Its ending stays: it says whether the file is compressed.
+    """
+    last = Path(name.replace("\\", "/")).name
+    return re.sub(r"[^\w.\- ]", "_", last)[-150:].strip(". ") or default
 
 
 def text(cells: dict[str, str], column: str, *, longest: int, needed: bool = True) -> str:

@@ -120,7 +120,7 @@ class VisibilityView(ConsolePage):
 
 
 class UploadView(ConsolePage):
-    """Bring a file to look at."""
+    """Bring a file to look at, or name its address."""
 
     permission = "recommendations.add_catalogueupload"
 
@@ -130,25 +130,29 @@ class UploadView(ConsolePage):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Find out what importing it would do."""
-        file = request.FILES.get("file")
-        if file is None:
-            return self._ask("Choose a file first.")
-        if file.size > CatalogueUpload.MAX_BYTES:
+        file, address = request.FILES.get("file"), request.POST.get("address", "").strip()
+        who = {"by": request.user, "at": timezone.now()}
+        if bool(file) == bool(address):
+            return self._ask("Choose a file or give an address, one of the two.", address)
+        if file and file.size > CatalogueUpload.MAX_BYTES:
             return self._ask(
                 f"The file has {file.size:,} bytes; a page takes {CatalogueUpload.MAX_BYTES:,}. "
                 "Larger ones: manage.py import_tracks."
             )
         try:
-            upload = uploads.preview(
-                name=file.name, content=file.read(), by=request.user, at=timezone.now()
+            upload = (
+                uploads.preview(name=file.name, content=file.read(), **who)
+                if file
+                else uploads.preview_of(address, **who)
             )
         except RuleViolation as error:
-            return self._ask(str(error))
+            return self._ask(str(error), address)
         return redirect("catalogue-import", pk=upload.pk)
 
-    def _ask(self, error: str = "") -> HttpResponse:
+    def _ask(self, error: str = "", address: str = "") -> HttpResponse:
         context = {
             "error": error,
+            "address": address,
             "columns": [*COLUMNS, *AUDIO_FEATURES],
             "megabytes": CatalogueUpload.MAX_BYTES // 1024**2,
         }
