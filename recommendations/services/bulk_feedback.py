@@ -105,8 +105,11 @@ def record_many(
     """
     outcomes: list[Outcome] = []
     with transaction.atomic():
-        listeners = _listeners(service, {row.user_id for row in responses})
-        locked = _lock(listeners.values())
+        names = {row.user_id for row in responses}
+        listeners = _listeners(service, names)
+        if not _lock(listeners.values()):  # one was erased in between, and begins anew
+            listeners = _listeners(service, names)
+        locked = _lock_tastes(listeners.values())
         tracks = Track.objects.in_bulk({row.track_id for row in responses}, field_name="track_id")
         slates = _slates(responses, listeners)
         known = _known_events(responses, listeners)
@@ -192,15 +195,20 @@ def _listeners(service: ServiceAccount, user_ids: set[str]) -> dict[str, Listene
     return {str(name): listener for name, listener in found.items()}
 
 
-def _lock(listeners: Iterable[Listener]) -> dict[int, Taste]:
-    """Lock listeners, then their tastes, each in one order; return the tastes that exist.
+def _lock(listeners: Iterable[Listener]) -> bool:
+    """Lock listeners in one order, before their tastes; return whether all are still there.
 
-    A taste that does not exist cannot be locked, so the listener is: `create_taste` takes the same
+    A taste that does not exist cannot be locked, so the listener is: `lock_taste` takes the same
     lock, and a taste is never built without the rows of a transaction under way.
     """
-    keys = sorted(listener.pk for listener in listeners)
+    keys = [listener.pk for listener in listeners]
     locked = Listener.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
-    list(locked.values_list("pk"))
+    return len(locked.values_list("pk")) == len(keys)
+
+
+def _lock_tastes(listeners: Iterable[Listener]) -> dict[int, Taste]:
+    """Lock the tastes that exist, in one order, and return them by listener."""
+    keys = [listener.pk for listener in listeners]
     rows = Taste.objects.select_for_update().filter(listener__in=keys).order_by("pk")
     return {taste.listener_id: taste for taste in rows}
 

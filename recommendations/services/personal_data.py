@@ -164,8 +164,10 @@ def erase(listener: Listener) -> None:
     user = listener.user
     if user is not None and user.is_staff:
         raise StaffAccount("A member of staff is removed by another one, in the admin.")
-    # Whatever a request or an import of theirs is doing comes to its end first; like those, this
-    # takes the taste before anything else, so that nobody waits in a circle.
+    # Whatever a request or an import of theirs is doing comes to its end first.  The locks are
+    # taken in the order of those who write many responses at once, so that nobody waits in a
+    # circle; this first one lets through who holds the taste and refers to the listener.
+    Listener.objects.select_for_update(no_key=True).get(pk=listener.pk)
     Taste.objects.select_for_update().filter(listener=listener).first()
     Listener.objects.select_for_update().get(pk=listener.pk)
     # A client chooses event ids, and may put anything into them and into the context.

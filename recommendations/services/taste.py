@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from accounts.models import ApiToken, Listener, Preferences, valid_token
 from accounts.vocabulary import Mood
 from experiments.services import Standing, standing_columns, standing_of
+from musicrec.exceptions import RuleViolation
 from musicrec.prepared import Parameter, PreparedRow
 from recommendations.core.content import StatedTaste
 from recommendations.core.history import CAPACITY, History, Response
@@ -36,6 +37,12 @@ REBUILT_FIELDS = (
     "session",
 )
 """Fields of a taste that follow from feedback, play counts and hidden tracks alone."""
+
+
+class ListenerGone(RuleViolation):
+    """The listener is not there any more: erased, or a visitor who has just signed in."""
+
+    code = "listener_gone"
 
 
 class Known(NamedTuple):
@@ -101,7 +108,9 @@ def lock_taste(listener: Listener) -> Taste:
 def _create_taste(listener: Listener) -> Taste:
     with transaction.atomic():
         # Whoever writes many responses at once holds this lock: what is built knows all of them.
-        list(Listener.objects.select_for_update(no_key=True).filter(pk=listener.pk).values("pk"))
+        locked = Listener.objects.select_for_update(no_key=True).filter(pk=listener.pk)
+        if not list(locked.values("pk")):
+            raise ListenerGone("This listener was erased while the request was under way.")
         # Two requests may build it at once; the second finds the first one's row.
         Taste.objects.bulk_create([build_taste(listener)], ignore_conflicts=True)
     return Taste.objects.get(listener=listener)
@@ -249,8 +258,7 @@ def fold(
 
 def model_rows(history: History, loaded: LoadedModel, stage: Stage) -> NDArray[np.intp]:
     """Return the row in the model of each track of a history, -1 where it has none."""
-    rows = stage.catalogue.rows_of(history.tracks)
-    return np.where(rows >= 0, loaded.model_rows[rows], -1)
+    return loaded.rows_in_model(stage.catalogue.rows_of(history.tracks))
 
 
 def session_of(taste: Taste) -> Session:

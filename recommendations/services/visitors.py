@@ -57,6 +57,7 @@ def merge(visitor: Listener, *, into: Listener) -> None:
     stage = state.current()
     with transaction.atomic():
         taste = tastes.lock_taste(into)
+        tastes.lock_taste(visitor)  # a response under way is in before anything is moved
         known = Feedback.objects.by(into).values("event_id")
         Feedback.objects.by(visitor).exclude(event_id__in=known).update(listener=into)
         Recommendation.objects.of(visitor).update(listener=into)

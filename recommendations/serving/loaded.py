@@ -27,6 +27,13 @@ class LoadedModel:
     rows: NDArray[np.intp]
     model_rows: NDArray[np.intp]
 
+    def rows_in_model(self, catalogue_rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the row in the model of rows of the catalogue, -1 for -1 and for newer tracks."""
+        rows = np.full(len(catalogue_rows), -1, np.intp)
+        active = catalogue_rows >= 0
+        rows[active] = self.model_rows[catalogue_rows[active]]
+        return rows
+
     def spread(self, values: NDArray[np.floating], fill: float) -> NDArray[np.float32]:
         """Return the model's values per track in the catalogue's order, `fill` for the others."""
         known = self.model_rows >= 0

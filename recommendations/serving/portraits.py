@@ -22,7 +22,7 @@ from recommendations.serving.catalogue import Catalogue
 from recommendations.serving.loaded import LoadedModel
 
 KEPT_BYTES = 64_000_000
-"""What listeners of late may take in a process's memory."""
+"""What listeners of late may take in a process's memory; one is kept whatever it takes."""
 
 BYTES_PER_TRACK = 24
 """Of a listener: three scores of each track, and links with their columns where all are linked."""
@@ -70,7 +70,7 @@ class Portrait:
         """The listener as the model sees them, None without a model."""
         if self.loaded is None or self.vector is None:
             return None
-        model_rows = np.where(self.rows >= 0, self.loaded.model_rows[self.rows], -1)
+        model_rows = self.loaded.rows_in_model(self.rows)
         known = model_rows >= 0
         return self.loaded.model.listener(
             model_rows[known],
@@ -103,8 +103,8 @@ class Portraits:
     def __init__(self, catalogue: Catalogue, loaded: LoadedModel | None) -> None:
         self.catalogue = catalogue
         self.loaded = loaded
-        n_kept = KEPT_BYTES // (BYTES_PER_TRACK * len(catalogue) + BYTES_BESIDE)
-        self._kept = lru_cache(maxsize=max(n_kept, 16))(partial(_portrait, catalogue, loaded))
+        keep = lru_cache(maxsize=most_kept(len(catalogue)))
+        self._kept = keep(partial(_portrait, catalogue, loaded))
 
     def of(
         self,
@@ -125,6 +125,11 @@ class Portraits:
             vector: their embedding for the model, as `Taste.vector` holds it; empty for none.
         """
         return self._kept(history, stated, artists, vector)
+
+
+def most_kept(n_tracks: int) -> int:
+    """Return how many portraits of a catalogue's listeners fit into `KEPT_BYTES`, one at least."""
+    return max(1, KEPT_BYTES // (BYTES_PER_TRACK * n_tracks + BYTES_BESIDE))
 
 
 def _portrait(

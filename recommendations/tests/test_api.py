@@ -138,6 +138,17 @@ def test_an_empty_catalogue_is_an_empty_list_and_no_error(api, db):
     assert ask(api)["recommendations"] == []
 
 
+def test_with_every_track_hidden_lists_are_empty_and_responses_are_taken(api, tracks, version):
+    like = {"track_id": tracks[0].track_id, "kind": "like"}
+    assert api.post("/feedback", like).status_code == 201
+    Track.objects.update(is_active=False)
+    touch_catalogue()
+    state.forget()
+    assert ask(api)["recommendations"] == []
+    assert api.post("/feedback", like | {"kind": "save"}).status_code == 201
+    assert ask(api)["recommendations"] == []
+
+
 def test_stated_genres_lead_the_first_list(listener, api, tracks):
     set_preferences(listener=listener, genres=["jazz"])
     answer = ask(api, n_recommendations=10)

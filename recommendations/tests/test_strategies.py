@@ -126,9 +126,14 @@ def test_only_so_many_listeners_are_kept_in_memory(version, tracks, monkeypatch)
 
     first = portrait(0.0)
     assert portrait(0.0) is first
-    for energy in range(1, 17):
-        portrait(energy / 16)
+    portrait(1.0)
     assert portrait(0.0) is not first
+
+
+@pytest.mark.parametrize("n_tracks", [1_000, 100_000, 1_000_000, 2_500_000])
+def test_listeners_of_a_large_catalogue_take_no_more_memory_than_those_of_a_small_one(n_tracks):
+    each = portraits.BYTES_PER_TRACK * n_tracks + portraits.BYTES_BESIDE
+    assert 0 < portraits.most_kept(n_tracks) * each <= portraits.KEPT_BYTES
 
 
 def test_a_portrait_is_another_whatever_it_is_made_of_changes(version, tracks):
