@@ -15,9 +15,9 @@ graceful_timeout = 20
 # Longer than a proxy keeps an idle connection (60 s by default at nginx and AWS): who sends the
 # requests must be the first to close it, or one may be on its way while it is being closed.
 keepalive = 75
-# A worker starts anew now and then, so that nothing can grow for ever; not all at once.
-max_requests = 50_000
-max_requests_jitter = 5_000
+# Workers start anew now and then, so that nothing can grow for ever; the old ones serve until the
+# new ones can (musicrec/handover.py).
+max_requests = 200_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 (heartbeats only)
 accesslog = None
 control_socket_disable = True  # the root of a container is read-only, and nobody would use it

@@ -4,12 +4,18 @@ On SIGHUP gunicorn starts new workers and asks the old ones to leave in the same
 takes seconds to load the program and the model, in which nobody would serve.  So the master leaves
 a file for each worker that is starting, and an old one that is asked to leave looks for them.  And
 new ones load in turn: all at once they would take the processor from those who still serve.
+
+A worker that has answered its fill (`max_requests`) is renewed in the same way.  gunicorn would let
+it leave first and start another then, and two that began together would be away together.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -76,6 +82,19 @@ class Worker(SheddingWorker):
     """Held while it loads; set by gunicorn's configuration, after the fork."""
 
     _asked_at: float | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fill, self.max_requests = self.max_requests, sys.maxsize
+        self._renewing = threading.Lock()
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Answer; and have all workers renewed once this one has answered its fill."""
+        keeps = super().handle_request(req, conn)
+        if self.nr >= self._fill and self._asked_at is None and self._renewing.acquire(False):
+            self.log.info("Renewing the workers: this one has answered %s requests.", self.nr)
+            os.kill(self.ppid, signal.SIGHUP)  # once: the lock is never released
+        return keeps
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Leave, or note that it was asked to."""

@@ -30,8 +30,9 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 PATIENCE = 0.8
 """Seconds that a request may wait for a thread in a burst."""
 
-STANDING_PATIENCE = 0.1
-"""Seconds that it may wait while the queue has been standing."""
+STANDING_PATIENCE = 0.3
+"""Seconds that it may wait while the queue has been standing: what a client hardly notices, so that
+a slow stretch of the machine turns nobody away."""
 
 FEW = 0.1
 """Share of the last hundred or so to find a free thread, below which a queue is a standing one."""
@@ -268,6 +269,9 @@ class SheddingWorker(ThreadWorker):
                 conn.sock.shutdown(socket.SHUT_RDWR)  # a thread will find its end
             return False
         conn.set_timeout()
+        # They are closed in the order in which they stand there, up to the first that may live on.
+        self.keepalived_conns.remove(conn)
+        self.keepalived_conns.append(conn)
         _count()
         return True
 
@@ -281,6 +285,7 @@ class SheddingWorker(ThreadWorker):
 
         A connection stays with the process that took it, and of many one process may have taken
         more than its share.  A client that is told to come anew is taken by whichever has time.
+        One that is turned away keeps its connection: a new one would cost more than it is worth.
         """
         if time.monotonic() - conn.taken_at > LONGEST_CONNECTION:
             req.force_close()

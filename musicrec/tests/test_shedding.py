@@ -226,6 +226,28 @@ def test_what_would_wait_too_long_is_turned_away_while_no_thread_is_free(worker,
     assert answer_on(late)[0] == 200
 
 
+def test_who_is_turned_away_is_the_last_to_be_closed_for_silence(worker, gate, connect):
+    """They are closed from the front, up to the first that may live on."""
+    older, newer, *busy = connections = [connect() for _ in range(5)]
+    for connection in connections:
+        connection.sendall(GET)
+        assert answer_on(connection)[0] == 200
+    gate.open.clear()
+    for _ in range(200):
+        worker._queue.note_service(0.5)
+    gate.asked.clear()
+    for connection in busy:
+        connection.sendall(POST)
+        assert gate.asked.wait(30)
+    await_until(lambda: worker._queue.expected_wait() > 0.9)
+    older.sendall(POST)
+    assert answer_on(older)[0] == 503
+    await_until(lambda: worker._queue.expected_wait() > 0.9)
+    kept = [conn.sock.getpeername() for conn in worker.keepalived_conns]
+    assert kept == [newer.getsockname(), older.getsockname()]
+    gate.open.set()
+
+
 def await_until(condition):
     deadline = time.monotonic() + 30
     while not condition():
