@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from django.contrib.postgres.fields import ArrayField
@@ -73,6 +73,14 @@ class Parameter:
         return RawSQL("%s", (self,))
 
 
+class _Compiled(NamedTuple, Generic[Row]):
+    """A statement, its parameters, and what makes an instance of an answer."""
+
+    statement: Statement
+    params: tuple[Any, ...]
+    read: Callable[[tuple[Any, ...]], Row]
+
+
 class PreparedRow(Generic[Row]):
     """One row of a queryset, with the rows it selects along and its annotations.
 
@@ -84,6 +92,7 @@ class PreparedRow(Generic[Row]):
 
     def __init__(self, build: Callable[[], models.QuerySet[Row]]) -> None:
         self._build = build
+        self._compiled: dict[str, _Compiled[Row]] = {}  # by the database that the router chooses
 
     def get(self, **values: Any) -> Row | None:
         """Return the row, None where there is none; one query.
@@ -91,9 +100,12 @@ class PreparedRow(Generic[Row]):
         Raises:
             KeyError: a parameter has no value.
         """
-        statement, params, read = self._compiled
+        using = self._queryset.db
+        if using not in self._compiled:
+            self._compiled[using] = self._compile(using)
+        statement, params, read = self._compiled[using]
         filled = [values[p.name] if isinstance(p, Parameter) else p for p in params]
-        with connections[self._queryset.db].cursor() as cursor:
+        with connections[using].cursor() as cursor:
             statement.execute(cursor, filled)
             found = cursor.fetchone()
         return None if found is None else read(found)
@@ -102,10 +114,8 @@ class PreparedRow(Generic[Row]):
     def _queryset(self) -> models.QuerySet[Row]:
         return self._build().order_by()[:1]
 
-    @cached_property
-    def _compiled(self) -> tuple[Statement, tuple[Any, ...], Callable[[tuple[Any, ...]], Row]]:
-        """The statement, its parameters, and what makes instances of an answer."""
-        using, model = self._queryset.db, self._queryset.model
+    def _compile(self, using: str) -> _Compiled[Row]:
+        model = self._queryset.model
         compiler = self._queryset.query.get_compiler(using)
         sql, params = compiler.as_sql()
         selected, klass = compiler.select, compiler.klass_info
@@ -125,7 +135,7 @@ class PreparedRow(Generic[Row]):
                 setattr(row, name, found[place])
             return row
 
-        return Statement(f"read_{model._meta.db_table}", sql), tuple(params), read
+        return _Compiled(Statement(f"read_{model._meta.db_table}", sql), tuple(params), read)
 
 
 def write_together(

@@ -34,6 +34,16 @@ def reading_analytics() -> Iterator[None]:
         _reading.reset(token)
 
 
+@contextmanager
+def reading_primary() -> Iterator[None]:
+    """Read from the primary within the block, for what outlives the request that asks."""
+    token = _reading.set(False)
+    try:
+        yield
+    finally:
+        _reading.reset(token)
+
+
 class AnalyticsRouter:
     """Sends reads of analytics to the replica, and everything else to the primary."""
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from musicrec.metrics import MODEL_FAILURES
+from musicrec.replica import reading_primary
 from recommendations.core.artefact import MANIFEST, CorruptArtefact, load
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import ModelVersion, ServingState, TrackHeat
@@ -84,7 +85,8 @@ def current() -> Stage:
         return stage
     try:
         if _holder.stage is None or _is_due():
-            _holder.stage = _refreshed(_holder.stage)
+            with reading_primary():  # it serves everybody, whoever asks first
+                _holder.stage = _refreshed(_holder.stage)
             _holder.checked_at = time.monotonic()
         return _holder.stage
     finally:
