@@ -1,7 +1,8 @@
 """``make run``: everything on one machine, from an empty folder to the first page.
 
 Starts the embedded servers unless others are named, migrates, loads the demo into an empty
-database, trains the first model, and then runs web, worker and beat side by side until Ctrl-C.
+database (not with DEMO=0), trains the first model, and then runs web, worker and beat side by side
+until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 console = Console()
 
 N_SIMULATED = 40
+
+LAPTOP = {"DJANGO_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]", "DJANGO_HTTPS": "false"}
+"""What .env says, beside the secret, where somebody tries it out on their own machine."""
 
 
 class CannotStart(Exception):
@@ -70,11 +74,18 @@ def free_port() -> int:
 def write_env() -> None:
     """Write a .env with a secret of this machine's own, unless there is one.
 
+    One written for docker compose says nothing of host names and TLS: here it is a laptop without.
+
     Raises:
         CannotStart: the folder cannot be written.
     """
     path = ROOT / ".env"
-    if path.exists() or "DJANGO_SECRET_KEY" in os.environ:
+    if path.exists():
+        given = {line.partition("=")[0].strip() for line in path.read_text().splitlines()}
+        for name in LAPTOP.keys() - given:
+            os.environ.setdefault(name, LAPTOP[name])
+        return
+    if "DJANGO_SECRET_KEY" in os.environ:
         return
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -84,9 +95,8 @@ def write_env() -> None:
         file.write(
             "# Written by `make run` for this machine; .env.example explains every variable.\n"
             f"DJANGO_SECRET_KEY={secrets.token_urlsafe(48)}\n"
-            "DJANGO_ALLOWED_HOSTS=localhost,127.0.0.1,[::1]\n"
-            "DJANGO_HTTPS=false\n"
         )
+        file.writelines(f"{name}={value}\n" for name, value in LAPTOP.items())
 
 
 def prepare_django() -> None:
@@ -113,7 +123,8 @@ def prepare(port: int) -> None:
     with console.status("Bringing the database up to date"):
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
-    if not Track.objects.exists():
+    wants_demo = os.environ.get("DEMO", "1") != "0"
+    if wants_demo and not Track.objects.exists():
         with console.status("Loading the demo: a catalogue and simulated listeners"):
             report = load_demo(at=timezone.now())
         console.print(
@@ -123,7 +134,9 @@ def prepare(port: int) -> None:
     for line in first_logins():
         console.print(line, highlight=False)
     fail_dead_runs()
-    if not ModelVersion.objects.exists() and not TrainingRun.objects.open().exists():
+    if not Track.objects.exists():
+        console.print("The catalogue is empty: import one (README, “Your own data”).")
+    elif not ModelVersion.objects.exists() and not TrainingRun.objects.open().exists():
         console.print("Training the first model; later ones are trained by the worker.")
         # In a process of its own: TensorFlow's memory goes back when it ends.
         command = [sys.executable, str(ROOT / "manage.py"), "train", "--trigger", "first"]
