@@ -14,9 +14,9 @@ CHECK_EVERY = 1.0
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection whose health is checked once a second, not before every request's first query.
 
-    A request asks four questions, and the check is a fifth.  If the server goes away within that
-    second, the request under way fails, as it would have a moment later, and Django drops the
-    connection.
+    A request asks two or three questions, and the check is one more.  If the server goes away
+    within that second, the request under way fails, as it would have a moment later, and Django
+    drops the connection.
     """
 
     _checked_at = -math.inf

@@ -55,7 +55,7 @@ class _Draft:
     why: str
     strategy: str
     scores: Floats
-    reasons: Callable[[Scene, int], list[Reason]]
+    reasons: Callable[[Scene, Sequence[int]], list[list[Reason]]]
 
 
 def recommend_rows(

@@ -248,7 +248,7 @@ def _rounded(value: np.floating) -> float | None:
 
 
 def read_catalogue(version: int) -> Catalogue:
-    """Read every active track; four queries."""
+    """Read every active track; four queries, five where plays were counted."""
     tracks = list(
         Track.objects.active()
         .order_by("pk")

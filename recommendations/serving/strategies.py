@@ -304,7 +304,7 @@ def _known_by(scene: Scene, row: int) -> str:
 
 
 def _fits_wishes(scene: Scene, row: int) -> bool:
-    """Return whether a track's energy and valence lie within half a deviation of the wishes."""
+    """Return whether a track's energy and valence lie within 0.75 deviations of the wishes."""
     content, stated = scene.catalogue.content, scene.portrait.stated
     wishes = {"energy": stated.energy}
     if stated.mood is not None:
