@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import F, Max, QuerySet
-from django.db.models.functions import Mod
+from django.db.models import Max, QuerySet
 from numpy.typing import NDArray
 
 from recommendations.core.content import ContentFeatures
@@ -57,26 +59,37 @@ class Snapshot:
 SHARD_ROWS = 500_000
 """Rows of feedback and play counts that are held as Python objects at once, about 300 MB."""
 
+CHUNK = 50_000
+"""Rows that a cursor hands over at once."""
+
 
 def take_snapshot(*, shard_rows: int = SHARD_ROWS) -> Snapshot:
     """Read all of it in one repeatable-read transaction, so that nothing is half there.
 
-    The rows are streamed in shards of whole listeners, and each shard becomes arrays before the
-    next is read: memory grows with the pairs (40 bytes each) and not with the rows.
+    Each table is read once, in the order of listeners, and cut into shards of whole listeners as
+    it comes; each shard becomes arrays before the next one is there.  So time grows with the rows,
+    and memory with the pairs (40 bytes each).
+
+    Args:
+        shard_rows: rows after which a shard ends with its listener; more where one has more.
     """
+    parts: list[Pairs] = []
+    n_play_counts = n_feedback = 0
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # Postgres plans a cursor for its first rows, unless it is told that all are wanted:
+            # for those it would rather look up each row by an index than sort the table.
+            cursor.execute("SET LOCAL cursor_tuple_fraction = 1")
         state = ServingState.objects.first()
         catalogue = read_catalogue(state.catalogue_version if state else 0)
-        counts, responses = _counts(), _responses()
-        n_play_counts, n_feedback = counts.count(), responses.count()
-        n_shards = -(-(n_play_counts + n_feedback) // shard_rows) or 1
-        pairs = Pairs.together(
-            merge(_table(_of_shard(counts, i, n_shards)), _table(_of_shard(responses, i, n_shards)))
-            for i in range(n_shards)
-        )
+        for counts, responses in in_shards(_counts(), _responses(), shard_rows=shard_rows):
+            parts.append(merge(counts, responses))
+            n_play_counts += len(counts)
+            n_feedback += len(responses)
+            del counts, responses  # before the rows of the next shard come
         last_feedback = Feedback.objects.aggregate(last=Max("pk"))["last"] or 0
+    pairs = Pairs.together(parts)
     listener_pks, user_rows = np.unique(pairs.listeners, return_inverse=True)
     interactions = Interactions.build(
         user_rows,
@@ -100,8 +113,10 @@ def take_snapshot(*, shard_rows: int = SHARD_ROWS) -> Snapshot:
 
 
 def _counts() -> QuerySet:
-    return PlayCount.objects.filter(track__is_active=True).values_list(
-        "listener_id", "track_id", "plays", "imported_at"
+    return (
+        PlayCount.objects.filter(track__is_active=True)
+        .order_by("listener_id")
+        .values_list("listener_id", "track_id", "plays", "imported_at")
     )
 
 
@@ -110,16 +125,41 @@ def _responses() -> QuerySet:
         Feedback.objects.of_listeners()
         .standing()
         .filter(track__is_active=True)
-        .order_by("occurred_at", "pk")
+        .order_by("listener_id", "occurred_at", "pk")
         .values_list("listener_id", "track_id", "preference", "occurred_at", "rating", "kind")
     )
 
 
-def _of_shard(rows: QuerySet, shard: int, n_shards: int) -> QuerySet:
-    """Return the rows of every `n_shards`-th listener."""
-    if n_shards == 1:
-        return rows
-    return rows.alias(shard=Mod(F("listener_id"), n_shards)).filter(shard=shard)
+Shard = tuple[list[tuple], list[tuple]]
+"""Play counts and responses of the same listeners."""
+
+
+def in_shards(counts: QuerySet, responses: QuerySet, *, shard_rows: int) -> Iterator[Shard]:
+    """Yield the rows of whole listeners, at least `shard_rows` together; one at least, the last.
+
+    Ranges of listeners, a statement each, would go to every page of a table again for each of
+    them: responses lie in the order of time, and a page holds those of a hundred listeners.
+
+    Args:
+        counts: rows that begin with the listener, in the order of listeners.
+        responses: the same.
+        shard_rows: rows after which a shard ends, with all that is left of its last listener.
+    """
+    shard: Shard = ([], [])
+    last = None
+    both = heapq.merge(_by_listener(counts, 0), _by_listener(responses, 1), key=itemgetter(0))
+    for listener, table, rows in both:
+        if listener != last and len(shard[0]) + len(shard[1]) >= shard_rows:
+            yield shard
+            shard = ([], [])
+        shard[table].extend(rows)
+        last = listener
+    yield shard
+
+
+def _by_listener(rows: QuerySet, table: int) -> Iterator[tuple[int, int, list[tuple]]]:
+    for listener, own in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
+        yield listener, table, list(own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +234,3 @@ def newest_slice(snapshot: Snapshot, *, share: float) -> NDArray[np.bool_]:
     left = np.bincount(interactions.user_rows[~newest], minlength=interactions.n_users)
     newest[left[interactions.user_rows] < 2] = False
     return newest
-
-
-def _table(rows) -> list[tuple]:
-    return list(rows.iterator(chunk_size=50_000))

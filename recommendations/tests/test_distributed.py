@@ -5,13 +5,16 @@ import os
 import socket
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from recommendations.models import TrainingRun
-from recommendations.services import peers
+from recommendations.models import Feedback, PlayCount, TrainingRun
+from recommendations.services import peers, snapshot
 from recommendations.services import train as training
 from recommendations.services.snapshot import take_snapshot
 from recommendations.tests.factories import (
@@ -116,9 +119,8 @@ def test_the_command_trains_in_two_processes_and_leaves_none_behind(child_enviro
     assert list((django_settings.MODELS_DIR / ".snapshots").iterdir()) == []
 
 
-@pytest.mark.usefixtures("committed")
-@pytest.mark.parametrize("shard_rows", [1, 7, 100])
-def test_a_snapshot_is_the_same_however_many_shards_it_is_read_in(shard_rows):
+def make_unequal_listening():
+    """Listeners with responses, play counts or both, one of them with most of all rows."""
     tracks = make_catalogue(12)
     for n in range(5):
         listener = make_listener()
@@ -132,23 +134,70 @@ def test_a_snapshot_is_the_same_however_many_shards_it_is_read_in(shard_rows):
                 at=NOW.replace(minute=m),
             )
             make_play_count(listener=listener, track=track, plays=m + 1)
+    counted, responding = make_listener(), make_listener()
+    for m, track in enumerate(tracks):
+        make_play_count(listener=counted, track=track, plays=m + 1)
+        for n in range(5):  # what plays and skips show is their mean, added up in order of time
+            at = NOW.replace(hour=n, minute=m)
+            make_feedback_row(
+                listener=responding, track=track, kind="play", preference=0.1 + n / 7, at=at
+            )
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("shard_rows", [1, 7, 60, 100, 10_000])
+def test_a_snapshot_is_the_same_however_many_shards_it_is_read_in(shard_rows):
+    make_unequal_listening()
     whole, parts = take_snapshot(), take_snapshot(shard_rows=shard_rows)
     assert whole.describe() == parts.describe()
+    assert whole.describe()["feedback"] == Feedback.objects.count() == 90
+    assert whole.describe()["play_counts"] == PlayCount.objects.count() == 42
     for name in ("user_rows", "track_rows", "preference", "rating", "time", "weight"):
         one, other = (getattr(s.interactions, name) for s in (whole, parts))
         assert np.array_equal(one, other, equal_nan=name in ("rating", "time")), name
 
 
 @pytest.mark.usefixtures("committed")
+def test_a_snapshot_of_nothing_is_empty():
+    assert len(take_snapshot(shard_rows=1).interactions) == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("shard_rows", [1, 13, 60, 100])
+def test_a_shard_ends_with_the_listener_that_fills_it(shard_rows):
+    make_unequal_listening()
+    shards = list(
+        snapshot.in_shards(snapshot._counts(), snapshot._responses(), shard_rows=shard_rows)
+    )
+    listeners = [[row[0] for table in shard for row in table] for shard in shards]
+    assert sum(map(len, listeners)) == 132
+    for own, later in pairwise(listeners):
+        assert max(own) < min(later)
+        assert len(own) >= shard_rows
+    for own in listeners:
+        assert len(own) - own.count(max(own)) < shard_rows
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_snapshot_reads_each_table_once_however_many_shards_it_makes():
+    make_unequal_listening()
+    for model in (Feedback, PlayCount):
+        with CaptureQueriesContext(connection) as queries:
+            take_snapshot(shard_rows=1)
+        reads = [q for q in queries if f'SELECT "{model._meta.db_table}"."listener_id"' in q["sql"]]
+        assert len(reads) == 1, model
+
+
+@pytest.mark.usefixtures("committed")
 def test_what_a_chief_shares_its_peers_receive():
     make_listening(make_catalogue())
-    snapshot = take_snapshot()
+    taken = take_snapshot()
     run = make_run(status="running")
-    peers.share(run, snapshot.interactions, snapshot.content, snapshot.track_pks)
+    peers.share(run, taken.interactions, taken.content, taken.track_pks)
     interactions, content, pks = peers.receive(run.pk)
-    assert interactions.preference.tolist() == snapshot.interactions.preference.tolist()
-    assert content.genre_names == snapshot.content.genre_names
-    assert pks.tolist() == snapshot.track_pks.tolist()
+    assert interactions.preference.tolist() == taken.interactions.preference.tolist()
+    assert content.genre_names == taken.content.genre_names
+    assert pks.tolist() == taken.track_pks.tolist()
     peers.forget(run)
     TrainingRun.objects.update(status="failed")
     with pytest.raises(peers.NoSnapshot):
