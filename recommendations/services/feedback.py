@@ -33,6 +33,12 @@ class NotOnSlate(RuleViolation):
     code = "not_on_slate"
 
 
+class TrackGone(RuleViolation):
+    """The track was deleted while the request was under way."""
+
+    code = "track_gone"
+
+
 WHAT_IS_SAID = ("track_id", "kind", "rating", "completion")
 """Fields in which a repeat of a response is equal to it."""
 
@@ -88,6 +94,7 @@ def record_feedback(
     Raises:
         EventIdReused: `event_id` names a different response.
         NotOnSlate: `track` is not on `recommendation`.
+        TrackGone: `track` is not in the catalogue any more.
     """
     event_id = event_id or str(uuid.uuid4())
     feedback = Feedback(
@@ -109,6 +116,8 @@ def record_feedback(
     except IntegrityError:
         before = Feedback.objects.filter(listener=listener, event_id=event_id).first()
         if before is None:
+            if not Track.objects.filter(pk=track.pk).exists():
+                raise TrackGone(f"There is no track {track.track_id!r} any more.") from None
             raise
         if any(getattr(before, name) != getattr(feedback, name) for name in WHAT_IS_SAID):
             raise EventIdReused(

@@ -10,11 +10,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Listener
-from recommendations.models import Feedback, Taste
+from recommendations.models import Feedback, Taste, Track
 from recommendations.services import personal_data, visitors
 from recommendations.services import taste as tastes
 from recommendations.services.bulk_feedback import Response, record_many
-from recommendations.services.feedback import record_feedback
+from recommendations.services.feedback import TrackGone, record_feedback
 from recommendations.serving import state
 from recommendations.tests.factories import make_feedback, make_listener, make_service, make_track
 
@@ -86,6 +86,15 @@ def test_many_responses_and_an_erasure_at_once_both_come_to_their_end():
     again = Listener.objects.get(external_id="mia")
     assert again.pk != mia.pk  # she began anew
     assert Feedback.objects.get().listener == again
+
+
+def test_a_response_to_a_track_that_was_just_deleted_is_refused():
+    track, listener = make_track(), make_listener()
+    state.current()  # which knows the track for a second more
+    Track.objects.all().delete()
+    with pytest.raises(TrackGone):
+        record_feedback(listener=listener, track=track, kind="like", at=timezone.now())
+    assert not Feedback.objects.exists()
 
 
 def test_a_response_on_the_way_while_a_visitor_signs_in_is_theirs_or_was_not_taken(monkeypatch):
