@@ -8,11 +8,10 @@ set -euo pipefail
 
 stack=$1 tag=$2 migrate=${3:-}
 [[ $tag =~ ^[A-Za-z0-9_.-]+$ ]] || { echo "This is no tag: $tag" >&2; exit 2; }
-
-output() {
-    aws cloudformation describe-stacks --stack-name "$stack" \
-        --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text
-}
+[[ -z $migrate || $migrate == --migrate ]] || { echo "This is no option: $migrate" >&2; exit 2; }
+here=$(dirname "$0")
+# shellcheck source=stack.sh
+source "$here/stack.sh"
 
 # The ARN of the family's newest definition, registered again with the tag.
 register() {
@@ -27,7 +26,7 @@ for name in ("taskDefinitionArn", "revision", "status", "requiresAttributes", "c
 for container in task["containerDefinitions"]:
     container["image"] = container["image"].rsplit(":", 1)[0] + ":" + tag
 task["tags"] = found.get("tags", [])
-json.dump(task, sys.stdout)' "$tag" > "$work/$1.json"
+json.dump(task, sys.stdout)' "$tag" > "$work/$1.json" || return 1
     aws ecs register-task-definition --cli-input-json "file://$work/$1.json" \
         --query taskDefinition.taskDefinitionArn --output text
 }
@@ -36,25 +35,29 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cluster=$(output ClusterName)
 
-if [[ $migrate == --migrate ]]; then
-    network="awsvpcConfiguration={subnets=[$(output TaskSubnets)],securityGroups=[$(output TaskGroup)],assignPublicIp=ENABLED}"
-    task=$(aws ecs run-task --cluster "$cluster" --launch-type FARGATE \
-        --task-definition "$(register migrate)" --network-configuration "$network" \
-        --query 'tasks[0].taskArn' --output text)
-    aws ecs wait tasks-stopped --cluster "$cluster" --tasks "$task"
-    status=$(aws ecs describe-tasks --cluster "$cluster" --tasks "$task" \
-        --query 'tasks[0].containers[0].exitCode' --output text)
-    [[ $status == 0 ]] || { echo "The migration ended with $status; nothing was rolled out." >&2; exit 1; }
-fi
-
+# All of them before anything is changed: what cannot be registered is rolled out in no service.
 services=(web worker training beat)
 for service in "${services[@]}"; do
-    definition=$(register "$service")
-    echo "$definition" > "$work/$service.arn"
-    aws ecs update-service --cluster "$cluster" --service "$service" \
-        --task-definition "$definition" --query service.serviceName --output text
+    register "$service" > "$work/$service.arn"
 done
-aws ecs wait services-stable --cluster "$cluster" --services "${services[@]}"
+
+if [[ $migrate == --migrate ]]; then
+    register migrate > "$work/migrate.arn"
+    TASK_DEFINITION=$(cat "$work/migrate.arn") \
+        bash "$here/run_task.sh" "$stack" python manage.py migrate --no-input || {
+        echo "The migration failed; nothing was rolled out." >&2
+        exit 1
+    }
+fi
+
+for service in "${services[@]}"; do
+    aws ecs update-service --cluster "$cluster" --service "$service" \
+        --task-definition "$(cat "$work/$service.arn")" --query service.serviceName --output text
+done
+await services-stable --cluster "$cluster" --services "${services[@]}" || {
+    echo "The services are not stable yet; their events say why." >&2
+    exit 1
+}
 for service in "${services[@]}"; do
     serving=$(aws ecs describe-services --cluster "$cluster" --services "$service" \
         --query 'services[0].taskDefinition' --output text)

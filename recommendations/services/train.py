@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import os
 import secrets
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -28,7 +28,7 @@ from recommendations.services.snapshot import Snapshot, newest_slice, take_snaps
 from recommendations.serving.state import load_version, manifest_sha256
 from recommendations.serving.storage import artefact_store
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 NEWEST_SHARE = 0.05
 """Share of the pairs, the newest, on which challenger and champion are compared."""
@@ -335,7 +335,8 @@ def _lock(run: TrainingRun) -> Iterator[bool]:
 
 
 def _fail(run: TrainingRun, error: str) -> int:
-    logger.error("training run %s failed: %s", run.pk, error)
+    # CloudWatch counts the event by its name (deploy/ecs/musicrec.yml).
+    logger.error("training_failed", run=run.pk, error=error)
     return (
         TrainingRun.objects.open()
         .filter(pk=run.pk)
