@@ -32,6 +32,11 @@ RUN python select_requirements.py requirements.txt \
     && python -m venv /venv \
     && /venv/bin/pip install --no-deps --require-hashes --only-binary :all: -r selected.txt
 
+# pg_dump must not be older than the server: that of the very image which compose runs.
+FROM postgres:18-bookworm AS postgres-client
+COPY deploy/gather_postgres_client.sh /
+RUN sh /gather_postgres_client.sh "/usr/lib/postgresql/$PG_MAJOR/bin" /opt/postgres
+
 FROM python:3.11-slim-bookworm AS source
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -42,8 +47,11 @@ ENV PATH=/venv/bin:$PATH \
     MUSICREC_STATIC=/app/collected \
     MUSICREC_VAR=/tmp/musicrec \
     MUSICREC_MODELS=/models
+# Fargate mounts an empty folder of root's, which nobody else may write, at each path of a task,
+# unless the image declares the path as a volume; then it has this owner and mode.
 RUN useradd --system --uid 10001 --no-create-home musicrec \
-    && install -d -o musicrec -g musicrec /models
+    && install -d -o musicrec -g musicrec /models /backups \
+    && install -d -o musicrec -g musicrec -m 1777 /tmp
 WORKDIR /app
 COPY manage.py ./
 COPY deploy deploy
@@ -54,10 +62,14 @@ COPY experiments experiments
 COPY recommendations recommendations
 COPY templates templates
 COPY static static
-VOLUME /models
+VOLUME /models /tmp
 
 FROM source AS worker
 COPY --from=worker-packages /venv /venv
+# For deploy/backup.sh and deploy/restore.sh.
+COPY --from=postgres-client /opt/postgres /opt/postgres
+ENV PATH=/opt/postgres/bin:$PATH
+RUN pg_dump --version && pg_restore --version
 USER 10001
 HEALTHCHECK --interval=60s --timeout=20s --start-period=60s \
     CMD ["sh", "-c", "celery -A musicrec inspect ping -d celery@$HOSTNAME --timeout 10"]

@@ -14,7 +14,10 @@ mkdir "$folder"
 # Dump and checksums of one moment: the snapshot is exported by the one and read by the other.
 "$python" "$root/manage.py" back_up "$folder" --pg-dump "${PG_DUMP:-pg_dump}"
 if [[ -z ${MUSICREC_MODELS_URL:-} ]]; then
-    tar --create --gzip --file "$folder/models.tar.gz" --directory "${MUSICREC_MODELS:?}" .
+    # A training that is under way writes below a name with a dot. 1 says that the folder grew
+    # meanwhile, by models that came after the dump.
+    tar --create --gzip --exclude './.*' --file "$folder/models.tar.gz" \
+        --directory "${MUSICREC_MODELS:?}" . || [[ $? == 1 ]]
 fi
 (cd "$folder" && sha256sum -- * > SHA256SUMS)
 echo "$folder is complete."
