@@ -201,9 +201,16 @@ def test_the_pages_of_analytics_read_a_replica_where_one_is_wanted(aws, replica)
     assert reading == (["web"] if replica == "true" else [])
 
 
+@pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
+@pytest.mark.parametrize("secret", ["", "arn:aws:secretsmanager:eu-west-1:1:secret:musicrec-mail"])
+def test_mail_goes_out_from_the_web_tasks_where_a_secret_says_how(aws, secret):
+    deploy_musicrec(MailSecret=secret)
+    assert ("EMAIL_URL" in secrets_of("musicrec-web")) == bool(secret)
+
+
 def test_whatever_a_task_takes_from_the_secrets_its_role_may_read():
-    for has_replica in (True, False):
-        resources = template("musicrec", HasReplica=has_replica)["Resources"]
+    for has in (True, False):
+        resources = template("musicrec", HasReplica=has, HasMail=has)["Resources"]
         (policy,) = resources["ExecutionRole"]["Properties"]["Policies"]
         (statement,) = policy["PolicyDocument"]["Statement"]
         taken = {
