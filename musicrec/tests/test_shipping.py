@@ -63,6 +63,9 @@ def test_compose_runs_every_part_and_the_worker_image_knows_tensorflow_alone():
     assert services["web"]["build"]["target"] == "web"
     for name in ("migrate", "worker", "training", "beat", "backup"):
         assert services[name]["build"]["target"] == "worker"
+    for name in ("migrate", "web", "worker", "training", "beat", "backup"):
+        # What .env says beyond the variables that compose itself puts together.
+        assert {"path": ".env", "required": False} in services[name]["env_file"]
     dockerfile = (ROOT / "Dockerfile").read_text()
     web = dockerfile.split("FROM packages AS web-packages")[1].split("FROM ")[0]
     assert re.search(r"--without .*\btensorflow\b", web)
