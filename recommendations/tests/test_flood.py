@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from django.test import Client
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from recommendations.flood import (
     weights_per_account,
 )
 from recommendations.services.snapshot import take_snapshot
-from recommendations.tests.factories import NOW, make_feedback_row, make_listener, make_track
+from recommendations.tests.factories import make_feedback_row, make_listener, make_track
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(1, 20))
@@ -61,11 +62,12 @@ def test_the_weight_reaches_what_a_training_learns_from(monkeypatch):
 def test_who_responds_faster_than_a_person_is_found_and_counted_for_the_alarm(settings):
     settings.METRICS_TOKEN = "t"
     flood, person, track = make_listener(), make_listener(), make_track()
+    now = timezone.now()  # what is scraped is of the last hour
     for n in range(FLOOD_PER_HOUR + 1):
-        make_feedback_row(listener=flood, track=track, at=NOW - timedelta(seconds=n))
+        make_feedback_row(listener=flood, track=track, at=now - timedelta(seconds=n))
     for n in range(20):
-        make_feedback_row(listener=person, track=track, at=NOW - timedelta(minutes=n))
-    assert flooding_listeners(at=NOW) == [flood.pk]
-    assert flooding_listeners(at=NOW + timedelta(hours=2)) == []
+        make_feedback_row(listener=person, track=track, at=now - timedelta(minutes=n))
+    assert flooding_listeners(at=now) == [flood.pk]
+    assert flooding_listeners(at=now + timedelta(hours=2)) == []
     answer = Client().get("/metrics", headers={"Authorization": "Bearer t"})
-    assert b"musicrec_flooding_listeners" in answer.content
+    assert "\nmusicrec_flooding_listeners 1.0\n" in answer.content.decode()
