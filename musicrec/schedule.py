@@ -14,6 +14,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "recommendations.tasks.prune_outbox",
         "schedule": crontab(hour=4, minute=20),
     },
+    "prune-trend": {
+        "task": "recommendations.tasks.prune_trend",
+        "schedule": crontab(hour=4, minute=30),
+    },
     "log-queue-age": {"task": "recommendations.tasks.log_queue_age", "schedule": 30.0},
     "look-after-training": {
         "task": "recommendations.tasks.look_after_training",

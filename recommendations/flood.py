@@ -1,10 +1,10 @@
 """Floods of responses: who sends more than a person can, and how little it then counts.
 
 Somebody who wants a track on everybody's list can rate with many accounts, or rate a lot with one.
-The limits on requests bound the second at some hundred an hour, which is still many times what a
-person listens to; so what an account says beyond that counts less, in training and in the trend,
-and the sum over all it said has an upper bound.  Many accounts are left to the limits on
-registration, and to the alarm on listeners who flood.
+The limits on requests leave one account 600 a minute, many times what a person listens to; so what
+it says beyond that counts less in training, and not at all in the trend (`services/trend.py`), and
+all it says has an upper bound.  Many accounts are left to the limits on registration, and to the
+alarm on listeners who flood.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recommendations.models import Feedback
 
 FLOOD_PER_HOUR = 240
-"""Responses an hour that no person gives: one every 15 seconds for an hour."""
+"""Responses an hour that no person goes beyond: one every 15 seconds for an hour."""
 
 FULL_RESPONSES = 1000
 """Pairs of one listener that count in full; past them, all pairs of the listener share these."""

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from accounts import repeats
 from recommendations.models import Heartbeat, OutboxEvent, TrainingRun
-from recommendations.services import effects, heartbeats, measuring, rollups, visitors
+from recommendations.services import effects, heartbeats, measuring, rollups, trend, visitors
 from recommendations.services import train as training
 from recommendations.services.enrichment import applying
 from recommendations.services.imports import history
@@ -51,6 +51,12 @@ def prune_event_keys() -> None:
 def prune_outbox() -> None:
     """Remove events applied a while ago; nightly."""
     effects.prune_outbox(at=timezone.now())
+
+
+@shared_task
+def prune_trend() -> None:
+    """Forget what no longer moves the trend; nightly."""
+    trend.prune_trend(at=timezone.now())
 
 
 @shared_task

@@ -6,6 +6,8 @@ from recommendations.models.history_import import HistoryImport
 from recommendations.models.ledger import Recommendation
 from recommendations.models.listening import (
     Feedback,
+    HeatAllowance,
+    HeatShare,
     Hidden,
     PlayCount,
     Retraction,
@@ -34,6 +36,8 @@ __all__ = [
     "Feedback",
     "Genre",
     "Heartbeat",
+    "HeatAllowance",
+    "HeatShare",
     "Hidden",
     "HistoryImport",
     "ModelVersion",

@@ -276,10 +276,10 @@ class Taste(models.Model):
 
 
 class TrackHeat(models.Model):
-    """How much a track is listened to of late: preference-weighted responses, halved with time.
+    """How much a track is listened to of late: what its listeners last said, halved with time.
 
-    `heat` is the sum as it stood at `heat_at`; the effects of feedback bring both forward in one
-    statement, so that order and repetition of workers do not matter.
+    `heat` is the sum of the track's `HeatShare` rows as it stood at `heat_at`, with those that were
+    forgotten since they add nothing any more; `n_feedback` counts its responses that stand.
     """
 
     track = models.OneToOneField(Track, primary_key=True, on_delete=models.CASCADE)
@@ -292,3 +292,39 @@ class TrackHeat(models.Model):
 
     def __str__(self) -> str:
         return f"heat of {self.track_id}"
+
+
+class HeatShare(models.Model):
+    """What a listener adds to a track's heat: the preference of the latest response that stands.
+
+    Guarded by the lock on the track's heat.  Without constraints on what may go away: to check them
+    a worker would wait for a listener who is being erased, and that one for the worker.
+    """
+
+    pk = models.CompositePrimaryKey("listener_id", "track_id")
+    listener = models.ForeignKey(
+        Listener, on_delete=models.CASCADE, db_constraint=False, db_index=False
+    )
+    track = models.ForeignKey(Track, on_delete=models.CASCADE, db_index=False)
+    feedback = models.ForeignKey(
+        Feedback, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    preference = models.FloatField()
+    occurred_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"share of {self.listener_id} in the heat of {self.track_id}"
+
+
+class HeatAllowance(models.Model):
+    """How many responses of a listener, received within an hour, the trend has met."""
+
+    pk = models.CompositePrimaryKey("listener_id", "hour")
+    listener = models.ForeignKey(
+        Listener, on_delete=models.CASCADE, db_constraint=False, db_index=False
+    )
+    hour = models.DateTimeField(help_text="its beginning")
+    n = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.n} of {self.listener_id} in {self.hour:%d %b %H} h"

@@ -18,7 +18,8 @@ from django.db import connection, transaction
 from accounts.models import Listener
 from accounts.vocabulary import Mood
 from recommendations.core.world import HistoryEvent, World, WorldCatalogue, demo_history
-from recommendations.models import Feedback, Track, TrackHeat
+from recommendations.models import Feedback, Track
+from recommendations.services import trend
 from recommendations.services.imports.reading import Rejects, copy_rows
 from recommendations.services.imports.tracks import import_tracks
 from recommendations.serving.catalogue import Catalogue, read_catalogue
@@ -85,7 +86,7 @@ def load_demo(
                 for number, event in enumerate(events)
             ),
         )
-    _warm(events, catalogue, began, at)
+    trend.add_histories([listener.pk for listener in listeners], at=at)
     return DemoReport(len(catalogue), len(listeners), len(events))
 
 
@@ -150,23 +151,4 @@ def _row(
         moment,
         moment,
         False,
-    )
-
-
-def _warm(events: list[HistoryEvent], catalogue: Catalogue, began: datetime, at: datetime) -> None:
-    """Set the heat of every track as its responses would have made it by `at`."""
-    half_life = settings.MUSICREC["TRENDING_HALF_LIFE"].total_seconds()
-    rows = np.array([event.track_row for event in events])
-    ages = (at - began).total_seconds() - np.array([event.time_s for event in events])
-    weights = np.array([event.outcome.preference for event in events]) * 0.5 ** (ages / half_life)
-    heat = np.bincount(rows, weights, minlength=len(catalogue))
-    counts = np.bincount(rows, minlength=len(catalogue))
-    TrackHeat.objects.bulk_create(
-        TrackHeat(
-            track_id=int(catalogue.pks[row]),
-            heat=float(heat[row]),
-            heat_at=at,
-            n_feedback=int(counts[row]),
-        )
-        for row in np.flatnonzero(counts)
     )

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Avg, F, Min
 
 import bandits.services
 import experiments.services
 from experiments.services import ListenerEvent
 from recommendations.models import Feedback, OutboxEvent, Recommendation
+from recommendations.services.trend import move_trend
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +101,7 @@ def _apply(events: Sequence[OutboxEvent], at: datetime) -> None:
     events = [event for event in events if _is_somebodys(event)]
     taken_back = [event.feedback for event in events if event.kind == Kind.RETRACTION]
     responses = [event.feedback for event in events if event.kind == Kind.FEEDBACK]
-    warm_tracks(responses)
-    cool_tracks(taken_back)
+    move_trend(responses, taken_back)
     experiments.services.apply_events([_listener_event(event) for event in events])
     reward_slates([*responses, *taken_back], at)
 
@@ -109,54 +109,6 @@ def _apply(events: Sequence[OutboxEvent], at: datetime) -> None:
 def _is_somebodys(event: OutboxEvent) -> bool:
     subject = event.feedback or event.recommendation
     return subject is not None and subject.listener_id is not None
-
-
-def _decayed(heat: str, age: str) -> str:
-    """Return SQL for a heat halved once per `age`; 0 where Postgres would refuse so small a one."""
-    return (
-        f"CASE WHEN abs({heat}) < 1e-30 OR {age} > 100 THEN 0 "
-        f"ELSE {heat} * power(0.5, ({age})::float8) END"
-    )
-
-
-_OLD = _decayed("h.heat", "greatest(extract(epoch FROM excluded.heat_at - h.heat_at), 0) / %s")
-_NEW = _decayed(
-    "excluded.heat", "greatest(extract(epoch FROM h.heat_at - excluded.heat_at), 0) / %s"
-)
-_WARM = f"""
-    INSERT INTO recommendations_trackheat AS h (track_id, heat, heat_at, n_feedback)
-    VALUES (%s, %s, %s, %s)
-    ON CONFLICT (track_id) DO UPDATE SET
-        heat = {_OLD} + {_NEW},
-        heat_at = greatest(h.heat_at, excluded.heat_at),
-        n_feedback = h.n_feedback + excluded.n_feedback
-"""  # noqa: S608 (SQL of ours)
-
-
-def warm_tracks(responses: Sequence[Feedback]) -> None:
-    """Add responses to the heat of their tracks, each with weight equal to its preference."""
-    _add_heat(responses, sign=1)
-
-
-def cool_tracks(taken_back: Sequence[Feedback]) -> None:
-    """Take responses out of the heat of their tracks again.
-
-    It may come before their adding, from another worker: the sum is below zero for a moment then.
-    """
-    _add_heat(taken_back, sign=-1)
-
-
-def _add_heat(responses: Sequence[Feedback], *, sign: int) -> None:
-    if not responses:
-        return
-    half_life = settings.MUSICREC["TRENDING_HALF_LIFE"].total_seconds()
-    rows = sorted((r.track_id, r.preference, r.occurred_at) for r in responses)
-    with connection.cursor() as cursor:
-        for track, preference, moment in rows:
-            # Both the sum and the response are brought to the later of their times: the order in
-            # which responses arrive makes no difference.
-            values = [track, sign * preference, moment, sign]
-            cursor.execute(_WARM, [*values, *[half_life] * 4])
 
 
 def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:

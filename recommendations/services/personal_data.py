@@ -106,6 +106,8 @@ NOT_EXPORTED = {
     "experiments.HistoricalMetric": "what staff changed, about a metric",
     "experiments.HistoricalVariant": "what staff changed, about a variant",
     "recommendations.CatalogueUpload": "what staff uploaded, about tracks",
+    "recommendations.HeatAllowance": "how many rows of the section feedback came in an hour",
+    "recommendations.HeatShare": "which rows of the section feedback count in the trend",
     "recommendations.OutboxEvent": "that a response or a list has had its effects",
     "recommendations.Retraction": "part of the section feedback",
 }

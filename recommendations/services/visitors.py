@@ -13,7 +13,7 @@ from accounts.models import Listener, Preferences, User
 from accounts.services import listener_of, set_preferences
 from accounts.visitors import forget_visitor, visitor_in
 from recommendations.models import Feedback, Hidden, Recommendation
-from recommendations.services import personal_data
+from recommendations.services import personal_data, trend
 from recommendations.services import taste as tastes
 from recommendations.serving import state
 
@@ -60,6 +60,8 @@ def merge(visitor: Listener, *, into: Listener) -> None:
         tastes.lock_taste(visitor)  # a response under way is in before anything is moved
         known = Feedback.objects.by(into).values("event_id")
         Feedback.objects.by(visitor).exclude(event_id__in=known).update(listener=into)
+        # Tracks are locked before slates, as by workers.
+        trend.give_shares(visitor, to=into)
         Recommendation.objects.of(visitor).update(listener=into)
         for hidden in Hidden.objects.by(visitor):
             hides = hidden.feedback_id

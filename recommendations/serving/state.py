@@ -169,6 +169,6 @@ def read_heat(catalogue: Catalogue, now: datetime) -> NDArray[np.float32]:
     rows = catalogue.rows_of(np.array([pk for pk, _, _ in hot], np.int64))
     ages = np.array([max(0.0, (now - at).total_seconds()) for _, _, at in hot])
     values = np.array([value for _, value, _ in hot]) * 0.5 ** (ages / half_life)
-    # What was taken back before it was counted is below zero for a moment.
+    # What was added and taken out again may leave a trace below zero.
     heat[rows[rows >= 0]] = np.maximum(values[rows >= 0], 0.0)
     return heat

@@ -17,7 +17,6 @@ from recommendations.tests.factories import (
     NOW,
     make_catalogue,
     make_feedback,
-    make_feedback_row,
     make_listener,
     make_slate,
     make_track,
@@ -175,40 +174,6 @@ def test_a_mended_event_takes_effect_at_its_next_try(poisoned):
     effects.drain_outbox(at=poisoned.due_at)
     assert TrackHeat.objects.count() == 3
     assert not OutboxEvent.objects.open().exists()
-
-
-@pytest.mark.django_db
-def test_heat_is_the_same_in_whatever_order_responses_come(settings):
-    half_life = settings.MUSICREC["TRENDING_HALF_LIFE"]
-    listener = make_listener()
-    # Preferences 1, 0.5 and 1 at 0, 1 and 2 half-lives: 1/4 + 1/4 + 1.
-    moments = [(1.0, NOW - 2 * half_life), (0.5, NOW - half_life), (1.0, NOW)]
-    for order in permutations(moments):
-        track = make_track()
-        for preference, at in order:
-            row = make_feedback_row(
-                listener=listener, track=track, at=at, preference=preference, kind="play"
-            )
-            effects.warm_tracks([row])
-        heat = TrackHeat.objects.get(track=track)
-        assert heat.heat == pytest.approx(1.5)
-        assert (heat.heat_at, heat.n_feedback) == (NOW, 3)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("years", [30, 1000])
-def test_a_response_of_long_ago_adds_nothing_to_the_heat_and_is_no_error(years):
-    track = make_track()
-    make_feedback(track=track)
-    make_feedback(track=track, occurred_at=NOW - timedelta(days=365 * years))
-    drain()
-    assert not OutboxEvent.objects.open().exists()
-    assert TrackHeat.objects.get().heat == pytest.approx(1)
-    other = make_track()
-    make_feedback(track=other, occurred_at=NOW - timedelta(days=365 * years))
-    make_feedback(track=other)
-    drain()
-    assert TrackHeat.objects.get(track=other).heat == pytest.approx(1)
 
 
 @pytest.mark.django_db
