@@ -149,13 +149,6 @@ def hybrid(model: ServingModel, listener: Listener) -> np.ndarray:
     return model.hybrid_scores(listener, model.candidates(listener))
 
 
-def recall_of_first_stage(model: ServingModel, listener: Listener, k: int = 100) -> float:
-    """Return the share of the network's best `k` tracks that are among the candidates."""
-    scores = model.neural_scores(listener.user_vector)
-    best = np.argpartition(scores, len(scores) - k)[-k:]
-    return float(np.isin(best, model.candidates(listener)).mean())
-
-
 def megabytes(model: ServingModel) -> float:
     """Return the size of the arrays that serving maps, in 10^6 bytes."""
     with tempfile.TemporaryDirectory(dir=ROOT / "var") as folder:
@@ -183,7 +176,7 @@ def main() -> None:
             began = time.perf_counter()
             hybrid(larger, listener)
             times.append(1000 * (time.perf_counter() - began))
-        recall = np.mean([recall_of_first_stage(larger, each) for each in listeners[:40]])
+        recall = np.mean([larger.recall_of_candidates(each, k=100) for each in listeners[:40]])
         size = megabytes(larger)
         table.add_row(
             f"{n_tracks:,}",

@@ -87,6 +87,21 @@ REACH = {
 }
 
 
+def test_the_recall_of_an_approximate_index_is_shown_with_the_models_measures(version):
+    version.metrics |= {"first_stage_recall@100": 0.9811, "cells_recall@100": 0.9722}
+    version.save()
+    client = browser(staff(OPERATOR))
+    for path, told in {
+        "/analytics/models": ("0.981",),
+        "/analytics/system-metrics": ("0.981", "0.972"),
+        f"/analytics/models/promote?version={version.pk}": ("0.981",),
+    }.items():
+        page = client.get(path, **HTML).content.decode()
+        assert all(figure in page for figure in told), path
+    model = client.get("/analytics/system-metrics").json()["model"]
+    assert (model["first_stage_recall_at_100"], model["cells_recall_at_100"]) == (0.9811, 0.9722)
+
+
 def test_each_role_sees_the_pages_it_is_meant_to_and_no_other(system):
     people = {role: browser(staff(role)) for role in ROLES}
     without = browser(staff())

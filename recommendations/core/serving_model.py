@@ -268,6 +268,15 @@ class ServingModel:
             neighbours = linked.columns[strongest]
         return np.union1d(near, neighbours)
 
+    def recall_of_candidates(self, listener: Listener, *, k: int, n: int = N_CANDIDATES) -> float:
+        """Return which share of the network's best `k` tracks of all are among the candidates.
+
+        Scores the whole catalogue, as serving does not.
+        """
+        scores = listener.neural
+        best = np.argpartition(scores, len(scores) - k)[-k:]
+        return float(np.isin(best, self.candidates(listener, n=n)).mean())
+
     def expected_rating(self, listener: Listener, rows: AnyRows) -> Floats:
         """Return the calibrated expected rating, 1 to 5, of each of `rows`."""
         return self.calibration.expected_rating(

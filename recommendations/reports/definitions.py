@@ -154,6 +154,14 @@ DEFINITIONS: dict[str, Definition] = {
         "expected calibration error is the mean distance from it.",
         "ModelVersion.metrics",
     ),
+    "recall": Definition(
+        "Recall@100 of the first stage",
+        "Of the tracks that the network ranks among its best 100 of the whole catalogue, the share "
+        "that the first stage hands to it; on some listeners, at training. A catalogue of up to "
+        "50,000 tracks needs no first stage. Where past a million tracks only some cells of the "
+        "index are looked at, their own recall is against the scan of all tracks.",
+        "ModelVersion.metrics",
+    ),
 }
 
 

@@ -35,6 +35,10 @@ class Quality:
         ndcg: NDCG@10 of this version as a challenger, on the newest responses.
         champion_ndcg: of the version that served then, on the same listeners.
         calibration_error: expected calibration error of the confidence.
+        first_stage_recall: share of the network's best 100 tracks that a first stage finds, in a
+            catalogue too large to score whole.
+        cells_recall: share of the scan's best 100 that its cells hold, where only some are looked
+            at.
         calibration: the curve, rising in `predicted`.
     """
 
@@ -42,6 +46,8 @@ class Quality:
     ndcg: float | None
     champion_ndcg: float | None
     calibration_error: float | None
+    first_stage_recall: float | None
+    cells_recall: float | None
     calibration: tuple[CalibrationPoint, ...]
 
 
@@ -55,6 +61,8 @@ def of(version: ModelVersion) -> Quality:
         ndcg=comparison.get("challenger"),
         champion_ndcg=comparison.get("champion"),
         calibration_error=metrics.get("expected_calibration_error"),
+        first_stage_recall=metrics.get("first_stage_recall@100"),
+        cells_recall=metrics.get("cells_recall@100"),
         calibration=tuple(
             CalibrationPoint(*point)
             for point in zip(curve["stated"], curve["observed"], curve["counts"], strict=True)

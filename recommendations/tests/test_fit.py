@@ -157,6 +157,24 @@ def test_a_catalogue_too_large_to_be_scored_whole_is_indexed_and_halved(fitted, 
     # What is chosen on held-out responses is chosen before anything is rounded.
     chosen = [model.metadata["chosen"]["blend"] for model in (exact, large)]
     assert chosen[0] == chosen[1]
+    assert large.metadata["metrics"]["first_stage_recall@100"] == 1.0  # all are candidates here
+    assert not {name for name in exact.metadata["metrics"] if "recall@100" in name}
+
+
+def test_an_index_that_looks_at_some_cells_only_reports_what_it_misses(fitted, monkeypatch):
+    for limit in ("EXACT_LIMIT", "SCAN_LIMIT"):
+        monkeypatch.setattr(f"recommendations.training.fit.{limit}", 2)
+    monkeypatch.setattr("recommendations.training.fit.N_CANDIDATES", 5)
+    monkeypatch.setattr("recommendations.training.fit.RECALL_AT", 10)
+    reports = []
+    result = fit(*make_world(), config=QUICK, progress=reports.append)
+    index = result.model.index
+    recall = result.metrics["cells_recall@10"]
+    # Asked for five, it finds some five of the ten best.
+    assert index.cells is not None
+    assert 0 < recall < 1
+    assert result.model.metadata["metrics"]["cells_recall@10"] == recall
+    assert reports[-1]["cells_recall@10"] == recall
 
 
 def test_plays_alone_still_give_calibrated_scores_and_say_so():

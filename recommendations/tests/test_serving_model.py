@@ -185,6 +185,17 @@ def test_two_stages_find_what_the_exact_network_ranks_first():
     assert np.isin(exact, found).mean() >= 0.95
 
 
+def test_the_recall_of_candidates_is_the_share_of_the_networks_best_that_they_hold():
+    model = make_model(n_tracks=20_000, indexed=True)
+    listener = model.listener(np.array([1, 50, 900]), np.ones(3))
+    exact = np.argsort(-model.neural_scores(listener.user_vector))[:100]
+    found = set(model.candidates(listener, n=100).tolist())
+    share = sum(row in found for row in exact.tolist()) / 100
+    assert model.recall_of_candidates(listener, k=100, n=100) == share < 1
+    small = make_model()
+    assert small.recall_of_candidates(small.listener(*NOBODY), k=5) == 1
+
+
 def test_half_precision_keeps_the_order_at_the_top():
     model = make_model(n_tracks=2_000)
     vector = model.fold_in(np.array([1, 50, 900]), np.ones(3))

@@ -28,7 +28,12 @@ from recommendations.core.ensemble import Blend
 from recommendations.core.interactions import Interactions, split_validation
 from recommendations.core.item_similarity import SimilarityConfig, item_weights, log_popularity
 from recommendations.core.neumf import PRIOR_RESPONSES, NeuMF
-from recommendations.core.serving_model import EXACT_LIMIT, SCAN_LIMIT, ServingModel
+from recommendations.core.serving_model import (
+    EXACT_LIMIT,
+    N_CANDIDATES,
+    SCAN_LIMIT,
+    ServingModel,
+)
 from recommendations.training.batches import BatchConfig
 from recommendations.training.factorization import (
     Factorization,
@@ -52,6 +57,12 @@ from recommendations.training.selection import (
     choose_similarity,
 )
 from recommendations.training.validation import ValidationSlice
+
+RECALL_AT = 100
+"""Length of the list whose tracks an approximate index should find."""
+
+RECALL_USERS = 50
+"""Listeners on whom that is measured; the whole catalogue is scored for each."""
 
 
 @dataclass(frozen=True)
@@ -192,11 +203,13 @@ def fit(
         interactions,
         track_ids,
     )
+    recalls: dict[str, float] = {}
     if model.n_tracks > EXACT_LIMIT:
         model = _indexed(model, interactions)
-    clock.stage("refit")
+        recalls = _recalls(model, interactions)
+    clock.stage("refit", **recalls)
     n_parameters = full.users.size + full.tracks.size + full.projection.size + network_size
-    metrics = {**metrics, **honest.metrics}
+    metrics = {**metrics, **honest.metrics, **recalls}
     metadata = {
         "n_parameters": n_parameters,
         "n_users": interactions.n_users,
@@ -309,6 +322,27 @@ def _indexed(model: ServingModel, interactions: Interactions) -> ServingModel:
     return replace(
         model, network=network.halved(), similarity=model.similarity.halved(), index=index
     )
+
+
+def _recalls(model: ServingModel, interactions: Interactions) -> dict[str, float]:
+    """Return what an index misses, on some listeners: recall@100 (of all, in a small catalogue).
+
+    `first_stage_recall@100` is the share of the network's best tracks that the candidates hold;
+    `cells_recall@100`, where only some cells are looked at, that of the scan's best.
+    """
+    if model.index is None:
+        return {}
+    k = min(RECALL_AT, model.n_tracks)
+    histories = interactions.by_user()
+    active = np.flatnonzero(np.diff(histories.starts))
+    some = active[np.linspace(0, len(active) - 1, min(len(active), RECALL_USERS)).astype(int)]
+    listeners = [model.listener(*histories.of(int(user))) for user in some]
+    found = [model.recall_of_candidates(listener, k=k) for listener in listeners]
+    recalls = {f"first_stage_recall@{RECALL_AT}": float(np.mean(found))}
+    if model.index.cells is not None:
+        factors = np.stack([model.network.weighted_factors(each.user_vector) for each in listeners])
+        recalls[f"cells_recall@{RECALL_AT}"] = model.index.recall(factors, k=k, n=N_CANDIDATES)
+    return recalls
 
 
 def _listener_factors(network: NeuMF, interactions: Interactions) -> Floats:

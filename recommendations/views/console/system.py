@@ -120,6 +120,8 @@ def model_data(version: ModelVersion, *, at: datetime) -> dict[str, Any]:
         "mae_stars": quality.mae,
         "ndcg_at_10": quality.ndcg,
         "expected_calibration_error": quality.calibration_error,
+        "first_stage_recall_at_100": quality.first_stage_recall,
+        "cells_recall_at_100": quality.cells_recall,
         "calibration_curve": [asdict(point) for point in quality.calibration],
         "metrics": version.metrics,
         "comparison": version.comparison,
