@@ -40,6 +40,12 @@ class TrainingRun(models.Model):
     snapshot = models.JSONField(default=dict, help_text="what it was trained on")
     parameters = models.JSONField(default=dict, help_text="the configuration")
     progress = models.JSONField(default=list, help_text="a report per epoch")
+    shared = models.CharField(
+        max_length=200,
+        db_default="",
+        blank=True,
+        help_text="what peers fetch, and its checksum",
+    )
     error = models.TextField(blank=True)
     requested_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)

@@ -53,6 +53,13 @@ class ArtefactStore(Protocol):
             UnavailableArtefact: the store does not answer, or holds no such artefact.
         """
 
+    def withdraw(self, folder: Path) -> None:
+        """Take a published folder away again; copies of it stay.
+
+        Raises:
+            UnavailableArtefact: the store does not answer, or does not allow it.
+        """
+
 
 class FolderStore:
     """A folder: of one machine, or shared by several."""
@@ -73,6 +80,10 @@ class FolderStore:
         if found != manifest_sha256:
             raise CorruptArtefact(f"{folder}: the manifest is not the one that was registered")
         return folder
+
+    def withdraw(self, folder: Path) -> None:
+        """Delete it."""
+        shutil.rmtree(self._root / folder.name, ignore_errors=True)
 
 
 class S3Store:
@@ -121,6 +132,15 @@ class S3Store:
         except (BotoCoreError, ClientError, OSError) as error:
             raise UnavailableArtefact(f"{name} cannot be fetched: {error}") from error
         return local.fetch(name, manifest_sha256)
+
+    def withdraw(self, folder: Path) -> None:
+        """Delete the objects that the folder was uploaded as, the manifest first."""
+        try:
+            names = (path.name for path in folder.iterdir())
+            for name in sorted(names, key=lambda name: name != MANIFEST):
+                self._s3.delete_object(Bucket=self._bucket, Key=self._key(folder.name, name))
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise UnavailableArtefact(f"{folder.name} cannot be deleted: {error}") from error
 
     def _is_whole(self, name: str, manifest_sha256: str) -> bool:
         try:
@@ -171,11 +191,33 @@ class S3Store:
 
 def artefact_store() -> ArtefactStore:
     """Return the store that the settings name."""
+    return _store(settings.MODELS_DIR)
+
+
+SNAPSHOTS = ".snapshots"
+
+
+def snapshots_folder() -> Path:
+    """Return the folder in which a training writes what it shares with its peers."""
+    return Path(settings.MODELS_DIR) / SNAPSHOTS
+
+
+def snapshot_store(copies: Path) -> ArtefactStore:
+    """Return the store by which peers of a training get what it learns from.
+
+    Args:
+        copies: where what comes from a bucket is put; not among the models, of which it would
+            drive out some.
+    """
+    return _store(snapshots_folder(), SNAPSHOTS, copies)
+
+
+def _store(folder: Path, below: str = "", copies: Path | None = None) -> ArtefactStore:
     url = settings.MODELS_URL
     if not url:
-        return FolderStore(settings.MODELS_DIR)
+        return FolderStore(folder)
     parts = urlsplit(url)
-    return S3Store(parts.netloc, parts.path, settings.MODELS_DIR)
+    return S3Store(parts.netloc, f"{parts.path.strip('/')}/{below}", copies or folder)
 
 
 def _sha256(path: Path) -> str | None:

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import boto3
 import numpy as np
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from moto import mock_aws
 
 from recommendations.models import Feedback, PlayCount, TrainingRun
 from recommendations.services import peers, snapshot
@@ -144,6 +146,34 @@ def make_unequal_listening():
             )
 
 
+@pytest.fixture
+def bucket(settings, monkeypatch):
+    """A bucket that models are kept in."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        settings.MODELS_URL = "s3://models-of-ours/production"
+        yield boto3.resource("s3").create_bucket(Bucket="models-of-ours")
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_training_ends_well_though_its_snapshot_cannot_be_removed(bucket):
+    make_listening(make_catalogue())
+    taken = take_snapshot()
+    run = make_run(status="running")
+    peers.share(run, taken.interactions, taken.content, taken.track_pks)
+    bucket.objects.all().delete()
+    bucket.delete()
+    peers.forget(run)
+    run.refresh_from_db()
+    assert run.shared == ""
+    assert list((django_settings.MODELS_DIR / ".snapshots").iterdir()) == []
+
+
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("shard_rows", [1, 7, 60, 100, 10_000])
 def test_a_snapshot_is_the_same_however_many_shards_it_is_read_in(shard_rows):
@@ -189,16 +219,24 @@ def test_a_snapshot_reads_each_table_once_however_many_shards_it_makes():
 
 
 @pytest.mark.usefixtures("committed")
-def test_what_a_chief_shares_its_peers_receive():
+@pytest.mark.parametrize("by", ["folder", "bucket"])
+def test_what_a_chief_shares_its_peers_receive(by, request, settings, tmp_path):
+    objects = request.getfixturevalue("bucket").objects if by == "bucket" else None
+    chiefs = settings.MODELS_DIR
     make_listening(make_catalogue())
     taken = take_snapshot()
     run = make_run(status="running")
     peers.share(run, taken.interactions, taken.content, taken.track_pks)
+    if by == "bucket":  # another machine, that has no folder in common with the chief's
+        settings.MODELS_DIR = tmp_path / "peer"
     interactions, content, pks = peers.receive(run.pk)
     assert interactions.preference.tolist() == taken.interactions.preference.tolist()
     assert content.genre_names == taken.content.genre_names
     assert pks.tolist() == taken.track_pks.tolist()
+    settings.MODELS_DIR = chiefs
     peers.forget(run)
+    assert list((chiefs / ".snapshots").iterdir()) == []
+    assert objects is None or list(objects.all()) == []
     TrainingRun.objects.update(status="failed")
     with pytest.raises(peers.NoSnapshot):
         peers.receive(run.pk)
