@@ -1,7 +1,9 @@
 """Several processes that train one network: the same weights in all, and the loss of one alone."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,11 +12,14 @@ from itertools import pairwise
 import boto3
 import numpy as np
 import pytest
+import redis
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from moto import mock_aws
 
+from musicrec.tests.chaos.installation import children_of, wait_until
+from recommendations import tasks
 from recommendations.models import Feedback, PlayCount, TrainingRun
 from recommendations.services import peers, snapshot
 from recommendations.services import train as training
@@ -119,6 +124,54 @@ def test_the_command_trains_in_two_processes_and_leaves_none_behind(child_enviro
     assert run.status == TrainingRun.Status.SUCCEEDED
     assert training.load_version(run.version).n_tracks == 60
     assert list((django_settings.MODELS_DIR / ".snapshots").iterdir()) == []
+
+
+@pytest.fixture
+def trainers(child_environment, tmp_path):
+    """Workers of the queues of a chief and of a peer, as two machines have them; their logs."""
+    environment = child_environment | {"MUSICREC_TRAINING_WORKERS": ",".join(free_addresses(2))}
+    logs, workers = [tmp_path / "chief.log", tmp_path / "peer.log"], []
+    for log, queue in zip(logs, ("training", "training-1"), strict=True):
+        command = [
+            *(sys.executable, "-m", "celery", "-A", "musicrec", "worker", "-Q", queue),
+            *("--concurrency", "1", "-n", f"{queue}@%h", "--without-gossip", "--without-mingle"),
+        ]
+        with log.open("w") as output:
+            workers.append(
+                subprocess.Popen(  # noqa: S603 (our own command)
+                    command,
+                    env=environment,
+                    cwd=django_settings.BASE_DIR,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+    yield logs
+    for worker in workers:  # and whatever waits in a training that failed
+        for pid in [*children_of(worker.pid), worker.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        worker.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("committed")
+def test_a_queued_run_is_trained_by_workers_of_two_queues_together(trainers, settings):
+    make_listening(make_catalogue())
+    run = tasks.queue_training("manual")
+    wait_until(
+        lambda: not TrainingRun.objects.open().filter(pk=run.pk).exists(),
+        seconds=500,
+        what="the run has ended",
+    )
+    run.refresh_from_db()
+    said = "\n".join(log.read_text(errors="replace")[-3000:] for log in trainers)
+    assert (run.status, run.error) == ("succeeded", ""), said
+    # The chief waits for its peer at every step: alone it comes to no model.
+    assert training.load_version(run.version).n_tracks == 60
+    assert list((django_settings.MODELS_DIR / ".snapshots").iterdir()) == []
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        assert [client.llen(queue) for queue in ("training", "training-1")] == [0, 0]
 
 
 def make_unequal_listening():
