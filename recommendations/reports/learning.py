@@ -75,6 +75,7 @@ _STAGES = (
     "blend",
     "calibration",
     "refit",
+    "artefact",
     "comparison",
 )
 

@@ -82,7 +82,7 @@ def forget(run: TrainingRun) -> None:
     run.shared = ""
     run.save(update_fields=["shared"])
     try:
-        snapshot_store(folder.parent).withdraw(folder)
+        snapshot_store(folder.parent).remove(folder.name)
     except UnavailableArtefact:
         # The model is what the run is for; a rule of the bucket ends what is left in it.
         logger.warning("the snapshot of run %s stays in the bucket", run.pk, exc_info=True)

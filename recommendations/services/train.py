@@ -26,7 +26,7 @@ from recommendations.models import Feedback, ModelVersion, ServingState, Trainin
 from recommendations.services import peers
 from recommendations.services.snapshot import Snapshot, newest_slice, take_snapshot
 from recommendations.serving.state import load_version, manifest_sha256
-from recommendations.serving.storage import artefact_store
+from recommendations.serving.storage import UnavailableArtefact, artefact_store
 
 logger = structlog.get_logger(__name__)
 
@@ -103,21 +103,28 @@ def train(
         try:
             version = _carry_out(run, report, workers)
         except BaseException as error:
+            _remove_what_it_left(run)
             _fail(run, f"{type(error).__name__}: {error}")
             raise
-        TrainingRun.objects.filter(pk=run.pk).update(
-            status=TrainingRun.Status.SUCCEEDED, finished_at=timezone.now()
-        )
+        _succeed(run)
         return version
 
 
 def fail_dead_runs() -> int:
-    """Mark the runs whose process is gone as FAILED, and return how many there were."""
+    """Mark the runs whose process is gone as FAILED, and return how many there were.
+
+    What such a run had saved is removed; one that came as far as a version has succeeded.
+    """
     failed = 0
     for run in TrainingRun.objects.filter(status=TrainingRun.Status.RUNNING):
         with _lock(run) as held:
-            if held:
-                failed += _fail(run, "The training process ended without finishing.")
+            if not held:
+                continue
+            if ModelVersion.objects.filter(run=run).exists():
+                _succeed(run)
+                continue
+            _remove_what_it_left(run)
+            failed += _fail(run, "The training process ended without finishing.")
     return failed
 
 
@@ -161,6 +168,8 @@ def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> Mode
     # Runs count anew in a new database; its folders must not meet those of an old one.
     folder = f"run-{run.pk:06d}-{secrets.token_hex(4)}"
     path = Path(settings.MODELS_DIR) / folder
+    # Kept in the run's row before there is anything, so that nothing is left that nobody knows of.
+    progress({"stage": "artefact", "folder": folder})
     save(path, fitted.model)
     artefact_store().publish(path)
     comparison = compare(snapshot, newest, fitted.model)
@@ -332,6 +341,27 @@ def _lock(run: TrainingRun) -> Iterator[bool]:
         if held:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK_SPACE, run.pk])
+
+
+def _remove_what_it_left(run: TrainingRun) -> None:
+    """Remove what a run saved and published, where it did not come as far as a version.
+
+    A store that does not answer leaves it there: the run must end all the same.
+    """
+    for report in TrainingRun.objects.values_list("progress", flat=True).get(pk=run.pk):
+        folder = report.get("folder")
+        if folder is None or ModelVersion.objects.filter(folder=folder).exists():
+            continue
+        try:
+            artefact_store().remove(folder)
+        except UnavailableArtefact as error:
+            logger.warning("what training run %s left stays there: %s", run.pk, error)
+
+
+def _succeed(run: TrainingRun) -> None:
+    TrainingRun.objects.filter(pk=run.pk).update(
+        status=TrainingRun.Status.SUCCEEDED, finished_at=timezone.now()
+    )
 
 
 def _fail(run: TrainingRun, error: str) -> int:

@@ -53,11 +53,11 @@ class ArtefactStore(Protocol):
             UnavailableArtefact: the store does not answer, or holds no such artefact.
         """
 
-    def withdraw(self, folder: Path) -> None:
-        """Take a published folder away again; copies of it stay.
+    def remove(self, name: str) -> None:
+        """Remove what there is of an artefact that no version names, whole or half-made.
 
         Raises:
-            UnavailableArtefact: the store does not answer, or does not allow it.
+            UnavailableArtefact: the store does not let go of it.
         """
 
 
@@ -81,9 +81,14 @@ class FolderStore:
             raise CorruptArtefact(f"{folder}: the manifest is not the one that was registered")
         return folder
 
-    def withdraw(self, folder: Path) -> None:
-        """Delete it."""
-        shutil.rmtree(self._root / folder.name, ignore_errors=True)
+    def remove(self, name: str) -> None:
+        """Remove the folder of that name, and what was being written to become it."""
+        try:
+            for folder in (self._root / name, *self._root.glob(f".{name}-*")):
+                if folder.exists():
+                    shutil.rmtree(folder)
+        except OSError as error:
+            raise UnavailableArtefact(f"{name} cannot be removed: {error}") from error
 
 
 class S3Store:
@@ -133,14 +138,21 @@ class S3Store:
             raise UnavailableArtefact(f"{name} cannot be fetched: {error}") from error
         return local.fetch(name, manifest_sha256)
 
-    def withdraw(self, folder: Path) -> None:
-        """Delete the objects that the folder was uploaded as, the manifest first."""
+    def remove(self, name: str) -> None:
+        """Remove the objects, the manifest first as it makes them an artefact, and the copy."""
         try:
-            names = (path.name for path in folder.iterdir())
-            for name in sorted(names, key=lambda name: name != MANIFEST):
-                self._s3.delete_object(Bucket=self._bucket, Key=self._key(folder.name, name))
-        except (BotoCoreError, ClientError, OSError) as error:
-            raise UnavailableArtefact(f"{folder.name} cannot be deleted: {error}") from error
+            self._s3.delete_object(Bucket=self._bucket, Key=self._key(name, MANIFEST))
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=f"{self._key(name, '')}/"
+            )
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    self._s3.delete_object(Bucket=self._bucket, Key=found["Key"])
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableArtefact(f"{name} cannot be removed: {error}") from error
+        finally:
+            FolderStore(self._cache).remove(name)
+            (self._cache / f".{name}.lock").unlink(missing_ok=True)
 
     def _is_whole(self, name: str, manifest_sha256: str) -> bool:
         try:

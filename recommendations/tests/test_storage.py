@@ -1,6 +1,9 @@
 """Where artefacts are kept: one contract for a folder and a bucket, and what only a bucket does."""
 
+import errno
 import json
+import os
+import resource
 
 import boto3
 import pytest
@@ -9,6 +12,7 @@ from moto import mock_aws
 
 from recommendations.core import artefact
 from recommendations.core.artefact import MANIFEST, CorruptArtefact
+from recommendations.services import train as training
 from recommendations.serving import state
 from recommendations.serving import storage as storages
 from recommendations.serving.state import load_version, manifest_sha256
@@ -18,7 +22,7 @@ from recommendations.serving.storage import (
     UnavailableArtefact,
     artefact_store,
 )
-from recommendations.tests.factories import make_version
+from recommendations.tests.factories import make_run, make_version
 from recommendations.tests.models import make_model
 
 BUCKET = "models-of-ours"
@@ -172,6 +176,68 @@ def test_a_model_whose_store_was_away_serves_as_soon_as_it_answers(
     monkeypatch.setitem(settings.MUSICREC, "REFRESH_SECONDS", -1.0)
     stage = state.current()
     assert (stage.degraded, stage.loaded.version) == ("", version.pk)
+
+
+@pytest.mark.django_db
+def test_a_disk_that_is_full_while_fetching_leaves_the_model_that_serves_serving(
+    bucket, tmp_path, settings, tracks, trained, monkeypatch
+):
+    worker = settings.MODELS_DIR
+    settings.MODELS_URL = f"s3://{BUCKET}/production"
+    first = make_version(trained, tracks)
+    artefact_store().publish(worker / first.folder)
+    settings.MODELS_DIR = tmp_path / "web-copies"
+    monkeypatch.setitem(settings.MUSICREC, "REFRESH_SECONDS", -1.0)
+    state.forget()
+    assert state.current().degraded == ""
+    settings.MODELS_DIR = worker
+    second = make_version(trained, tracks)
+    artefact_store().publish(worker / second.folder)
+    settings.MODELS_DIR = tmp_path / "web-copies"
+    # The kernel refuses to write on, as it does where the disk is full.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(UnavailableArtefact, match=os.strerror(errno.EFBIG)):
+            load_version(second)
+        stage = state.current()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (stage.loaded.version, stage.degraded) == (first.pk, "previous_model")
+    assert [path.name for path in settings.MODELS_DIR.iterdir() if path.is_dir()] == [first.folder]
+    monkeypatch.setattr(state, "TREND_SECONDS", -1.0)
+    stage = state.current()  # there is room again
+    assert (stage.loaded.version, stage.degraded) == (second.pk, "")
+
+
+@pytest.mark.django_db
+def test_what_a_dead_run_published_is_removed_and_nothing_else_is(
+    bucket, tmp_path, settings, tracks, trained
+):
+    settings.MODELS_URL = f"s3://{BUCKET}/production"
+    version = make_version(trained, tracks)
+    for name in (version.folder, "run-000007-abcd1234", "run-000007-abcd12345"):
+        if name != version.folder:
+            saved(settings.MODELS_DIR / name)
+        artefact_store().publish(settings.MODELS_DIR / name)
+    (settings.MODELS_DIR / ".run-000007-abcd1234-half").mkdir()  # where a kill met the writing
+    make_run(status="running", progress=[{"stage": "artefact", "folder": "run-000007-abcd1234"}])
+    assert training.fail_dead_runs() == 1
+    kept = {version.folder, "run-000007-abcd12345"}  # the second may be another database's
+    assert {path.name for path in settings.MODELS_DIR.iterdir() if path.is_dir()} == kept
+    objects = bucket.list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert {found["Key"].split("/")[1] for found in objects} == kept
+
+
+@pytest.mark.django_db
+def test_a_dead_run_ends_also_where_the_bucket_does_not_answer(bucket, settings):
+    settings.MODELS_URL = "s3://no-such-bucket/production"
+    run = make_run(status="running", progress=[{"stage": "artefact", "folder": "run-1"}])
+    saved(settings.MODELS_DIR / "run-1")
+    assert training.fail_dead_runs() == 1
+    run.refresh_from_db()
+    assert run.status == "failed"
+    assert list(settings.MODELS_DIR.iterdir()) == []
 
 
 def test_the_manifest_of_a_copy_is_the_one_of_the_original(bucket, tmp_path):
