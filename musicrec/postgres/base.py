@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from time import monotonic
+from typing import Any
 
 from django.db.backends.postgresql import base
+
+from musicrec.postgres import silence
 
 CHECK_EVERY = 1.0
 """Seconds for which a connection that lived is taken to live on."""
@@ -16,10 +20,30 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     A request asks two or three questions, and the check is one more.  If the server goes away
     within that second, the request under way fails, as it would have a moment later, and Django
-    drops the connection.
+    drops the connection.  One that says nothing is `musicrec.postgres.silence`'s to see.
     """
 
+    n_cursors = 0
+    connecting_since: float | None = None
+    peer: Any = None
     _checked_at = -math.inf
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connect, unless it is known that nobody would answer."""
+        silence.watch.add(self)
+        self.connecting_since = monotonic()
+        connect = partial(super().get_new_connection, conn_params)
+        try:
+            driver = silence.watch.open(self.alias, connect)
+        finally:
+            self.connecting_since = None
+        self.peer = silence.peer_of(driver)
+        return driver
+
+    def _cursor(self, name: str | None = None) -> Any:
+        silence.watch.refuse_where_silent(self.alias)
+        self.n_cursors += 1
+        return super()._cursor(name)
 
     def close_if_health_check_failed(self) -> None:
         """Ask, unless that was done within the last second."""
