@@ -95,6 +95,26 @@ def test_the_admin_logs_in_on_the_same_page(client):
     assert "accounts/login.html" in [template.name for template in answer.templates]
 
 
+def test_ten_wrong_passwords_at_the_admins_login_shut_it_to_the_right_one(one_minute):
+    User.objects.create_superuser(EMAIL, PASSWORD)
+    User.objects.create_superuser("leo@example.com", PASSWORD)
+
+    def log_in(email, password, n):
+        client = Client(headers=BROWSER, REMOTE_ADDR=f"203.0.113.{n}")
+        answer = client.post("/admin/login/?next=/admin/", {"login": email, "password": password})
+        return answer, client.get("/admin/").status_code
+
+    for n in range(10):
+        answer, inside = log_in(EMAIL, "a wrong password", n)
+        assert re.search("password is wrong|Too many tries", answer.content.decode())
+        assert inside == 302  # to the login
+    answer, inside = log_in(EMAIL, PASSWORD, 10)
+    assert "Too many tries" in answer.content.decode()
+    assert inside == 302
+    answer, inside = log_in("leo@example.com", PASSWORD, 0)  # whose account was not tried
+    assert (answer.headers["Location"], inside) == ("/admin/", 200)
+
+
 def test_the_account_page_shows_and_sets_preferences(browser, listener):
     sent = {"genres": "Jazz, soul,jazz", "energy": "0.7", "mood": "calm"}
     assert browser.post("/account/", sent).status_code == 302

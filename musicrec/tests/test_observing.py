@@ -6,6 +6,7 @@ import logging
 import logging.config
 import subprocess
 import sys
+import threading
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -22,6 +23,7 @@ from musicrec.logs import REMOVED, logging_config, scrub
 from musicrec.middleware import DatabaseAway
 from musicrec.replica import AnalyticsRouter, read_analytics_from_replica, reading_analytics
 from recommendations.models import Feedback
+from recommendations.tasks import log_queue_age
 from recommendations.tests.factories import make_listener, make_token, make_track, make_user
 
 
@@ -110,6 +112,39 @@ def test_the_line_of_a_request_names_request_and_listener_and_nothing_of_the_sec
     assert "mia@" not in json.dumps(line)
     assert secret not in json.dumps(written())
     assert structlog.contextvars.get_contextvars() == {}
+
+
+@pytest.mark.usefixtures("committed")
+def test_each_line_of_a_task_names_the_task(child_environment):
+    worker = subprocess.Popen(  # noqa: S603 (our own command)
+        [
+            *(sys.executable, "-m", "celery", "-A", "musicrec", "worker", "--pool", "solo"),
+            *("-Q", "default", "--without-gossip", "--without-mingle"),
+        ],
+        env=child_environment | {"MUSICREC_LOG_FORMAT": "json", "MUSICREC_LOG_LEVEL": "INFO"},
+        cwd=settings.BASE_DIR,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    too_long = threading.Timer(120, worker.kill)
+    too_long.start()
+    try:
+        task = log_queue_age.delay()
+        lines = []
+        for text in worker.stderr:
+            if text.startswith("{"):
+                lines.append(json.loads(text))
+                if lines[-1]["event"] == "task_succeeded":
+                    break
+    finally:
+        too_long.cancel()
+        worker.kill()
+        worker.wait()
+        worker.stderr.close()
+    of_the_task = [line for line in lines if line.get("task_id") == task.id]
+    events = [line["event"] for line in of_the_task]
+    assert events == ["task_started", "queue_age", "task_succeeded"], lines
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
