@@ -125,6 +125,20 @@ class Installation:
         with redis.Redis.from_url(self.redis_url) as client:
             client.flushall()
 
+    def freeze_postgres(self) -> None:
+        """Stop Postgres where it stands: it keeps its connections, takes new ones, says nothing."""
+        self._signal_postgres(signal.SIGSTOP)
+
+    def thaw_postgres(self) -> None:
+        """Let it go on."""
+        self._signal_postgres(signal.SIGCONT)
+
+    def _signal_postgres(self, number: int) -> None:
+        master = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        for pid in (master, *children_of(master)):  # it first, so that it starts no other
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def query(self, sql: str) -> list[tuple]:
         """Return the rows of a query."""
         connection = psycopg2.connect(self.database_url)
