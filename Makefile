@@ -61,7 +61,9 @@ test-slow: install-dev ## run the long simulations too
 	@$(PY) -m pytest -q -n 2 -m "slow or not slow"
 
 test-chaos: install-dev ## try faults of whole processes; CHAOS=short tries fewer of each
-	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m chaos musicrec/tests/chaos
+	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m "chaos or slow" musicrec/tests/chaos \
+		recommendations/tests/test_model_faults.py \
+		$(if $(filter full,$(CHAOS)),recommendations/tests/test_distributed.py)
 
 check: install-dev ## lint, types, import directions, migrations, deployment settings
 	$(PY) -m ruff check .
