@@ -4,7 +4,12 @@ import io
 import os
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's affair, and no test's.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -149,14 +149,16 @@ class Load:
 
     def _listeners(self, web: Web, seconds: float) -> list[Figure]:
         rows = self._crowd(web, users=self.plan.listeners, pace="5,10", seconds=seconds)
-        errors = sum(row[2] not in (200, 201) for row in rows)
+        errors = [row[0] - rows[0][0] for row in rows if row[2] not in (200, 201)]
+        if errors:
+            self.console.print(f"errors after {sorted({round(moment) for moment in errors})} s")
         begin = rows[0][0] + min(30.0, seconds / 3)
         rows = [row for row in rows if row[0] >= begin]  # once all have come
         times = [row[3] for row in rows]
         return [
             Figure("listeners", "at once", self.plan.listeners),
             Figure("listeners", "requests a second", len(rows) / (rows[-1][0] - rows[0][0])),
-            Figure("listeners", "errors, also while they come", errors, most=0),
+            Figure("listeners", "errors, also while they come", len(errors), most=0),
             Figure("listeners", "p95", float(np.percentile(times, 95)), "ms", most=120),
             Figure("listeners", "p99", float(np.percentile(times, 99)), "ms", most=250),
         ]
@@ -284,7 +286,7 @@ class Load:
 
     def _crowd(self, web: Web, *, users: int, pace: str, seconds: float) -> list[list[Any]]:
         """Return a row for each request of a locust run, in order of time."""
-        out = self.stand.folder / "requests.jsonl"
+        out = self.stand.folder / f"requests-{users}.jsonl"
         out.unlink(missing_ok=True)
         command = [
             *(str(LOCUST), "-f", str(ROOT / "benchmarks" / "locustfile.py"), "--headless"),
