@@ -5,6 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
 CHAOS ?= full
+FAULTS ?= musicrec/tests/chaos recommendations/tests/test_model_faults.py \
+	$(if $(filter full,$(CHAOS)),recommendations/tests/test_distributed.py)
 export PORT
 
 .DEFAULT_GOAL := help
@@ -61,9 +63,7 @@ test-slow: install-dev ## run the long simulations too
 	@$(PY) -m pytest -q -n 2 -m "slow or not slow"
 
 test-chaos: install-dev ## try faults of whole processes; CHAOS=short tries fewer of each
-	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m "chaos or slow" musicrec/tests/chaos \
-		recommendations/tests/test_model_faults.py \
-		$(if $(filter full,$(CHAOS)),recommendations/tests/test_distributed.py)
+	@CHAOS=$(CHAOS) $(PY) -m pytest -q -p no:randomly -m "chaos or slow" $(FAULTS)
 
 check: install-dev ## lint, types, import directions, migrations, deployment settings
 	$(PY) -m ruff check .
