@@ -17,10 +17,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from musicrec.shedding import SheddingWorker
+from musicrec.shedding import Patience, SheddingWorker
 
 LONGEST = 60.0
 """Seconds after which a worker leaves though no other is ready, so that none stays for ever."""
@@ -28,6 +29,15 @@ LONGEST = 60.0
 PATIENCE = 10.0
 """Seconds after which a worker begins to load though others still do: the master ends one that
 has not loaded in thirty."""
+
+PATIENCE_MEANWHILE = 5.0
+"""Seconds that a request may wait for a thread while workers are starting, and `SETTLED` after."""
+
+SETTLED = 3.0
+"""Seconds after which those who came have opened their connections and filled their caches."""
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks for who is starting."""
 
 
 class Starting:
@@ -64,12 +74,41 @@ class Starting:
         """Note that it serves, or is gone."""
         self._file(age).unlink(missing_ok=True)
 
+    def is_any(self) -> bool:
+        """Return whether a worker is starting."""
+        return any(self._folder.glob("starting.*"))
+
     def is_any_younger(self, age: int) -> bool:
         """Return whether a worker is starting that came after this one."""
         return any(int(path.suffix[1:]) > age for path in self._folder.glob("starting.*"))
 
     def _file(self, age: int) -> Path:
         return self._folder / f"starting.{age}"
+
+
+class PatienceMeanwhile(Patience):
+    """More of it while workers start: what they take of the processor they soon give back.
+
+    To turn requests away then would be to fail some at each release of ours, though nobody asked
+    for more than the machine can do.
+
+    Args:
+        is_any_starting: looked at now and then.
+    """
+
+    def __init__(self, is_any_starting: Callable[[], bool]) -> None:
+        super().__init__()
+        self._is_any_starting = is_any_starting
+        self._look_at = self._settled_at = 0.0
+
+    def limit(self) -> float:
+        """Return how long a request may wait now."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            if self._is_any_starting():
+                self._settled_at = now + SETTLED
+        return PATIENCE_MEANWHILE if now < self._settled_at else super().limit()
 
 
 class Worker(SheddingWorker):
@@ -87,6 +126,7 @@ class Worker(SheddingWorker):
         super().__init__(*args, **kwargs)
         self._fill, self.max_requests = self.max_requests, sys.maxsize
         self._renewing = threading.Lock()
+        self._patience = PatienceMeanwhile(lambda: self.starting.is_any())
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Answer; and have all workers renewed once this one has answered its fill."""

@@ -15,7 +15,7 @@ from contextlib import closing
 import pytest
 from django.conf import settings
 
-from musicrec import handover
+from musicrec import handover, shedding
 from musicrec.handover import Starting, Worker
 from musicrec.shedding import SheddingWorker
 
@@ -215,3 +215,24 @@ def _await_answers(port, master):
         except ConnectionError:
             time.sleep(0.1)
     return pids
+
+
+def test_requests_may_wait_longer_while_workers_start_and_until_they_have_settled(
+    tmp_path, monkeypatch
+):
+    at = [1000.0]
+    monkeypatch.setattr(handover.time, "monotonic", lambda: at[0])
+    starting = Starting(tmp_path)
+    patience = handover.PatienceMeanwhile(starting.is_any)
+    assert patience.limit() == shedding.PATIENCE
+    for _ in range(1000):
+        patience.note(1.0)  # nobody finds a free thread
+    assert patience.limit() == shedding.STANDING_PATIENCE
+    starting.begin(4)
+    at[0] += handover.LOOK_EVERY
+    assert patience.limit() == handover.PATIENCE_MEANWHILE
+    starting.end(4)
+    at[0] += handover.SETTLED - 0.01
+    assert patience.limit() == handover.PATIENCE_MEANWHILE
+    at[0] += 0.01
+    assert patience.limit() == shedding.STANDING_PATIENCE

@@ -143,5 +143,5 @@ def test_a_rolling_restart_under_load_fails_no_request(serving, scale, report):
     )
     assert askers.failed == []
     assert len(askers.answers) > 100
-    assert set(askers.statuses) == {200}
+    assert [(seconds, answer) for status, answer, seconds in askers.answers if status != 200] == []
     assert askers.slowest < 5  # whoever leaves serves until the others can
