@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,11 @@ SHOTS = ROOT / "var" / "screenshots" / "console"
 
 @dataclass(frozen=True)
 class Console:
-    """Where the console is, and what is in it (see `world.py`)."""
+    """Where the console is, what is in it (see `world.py`), and how to run Python beside it."""
 
     url: str
     facts: dict[str, object]
+    run: Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +38,7 @@ def console():
     `E2E_CONSOLE`, a JSON of `url` and `facts`, names one that runs already.
     """
     if running := os.environ.get("E2E_CONSOLE"):
-        yield Console(**json.loads(running))
+        yield Console(**json.loads(running), run=lambda *_: pytest.skip("its server is elsewhere"))
         return
     # Not below pytest's own folder: a second run closes that to the user Postgres runs as.
     folder = Path(tempfile.mkdtemp(prefix="musicrec-console-"))
@@ -89,7 +91,7 @@ def console():
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for(f"{url}/livez", server, folder / "server.log")
-            yield Console(url, facts)
+            yield Console(url, facts, run)
         finally:
             server.terminate()
             server.wait(timeout=30)
