@@ -286,7 +286,7 @@ class Load:
 
     def _crowd(self, web: Web, *, users: int, pace: str, seconds: float) -> list[list[Any]]:
         """Return a row for each request of a locust run, in order of time."""
-        out = self.stand.folder / f"requests-{users}.jsonl"
+        out = self.stand.folder / f"requests-{users}-{pace}.jsonl"
         out.unlink(missing_ok=True)
         command = [
             *(str(LOCUST), "-f", str(ROOT / "benchmarks" / "locustfile.py"), "--headless"),
