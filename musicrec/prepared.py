@@ -100,7 +100,7 @@ class PreparedRow(Generic[Row]):
         Raises:
             KeyError: a parameter has no value.
         """
-        using = self._queryset.db
+        using = self._queryset.db  # asks the router each time
         if using not in self._compiled:
             self._compiled[using] = self._compile(using)
         statement, params, read = self._compiled[using]
@@ -112,11 +112,13 @@ class PreparedRow(Generic[Row]):
 
     @cached_property
     def _queryset(self) -> models.QuerySet[Row]:
-        return self._build().order_by()[:1]
+        return self._build()
 
     def _compile(self, using: str) -> _Compiled[Row]:
-        model = self._queryset.model
-        compiler = self._queryset.query.get_compiler(using)
+        # A query of its own, since to compile one changes it, and another thread may be at it too.
+        queryset = self._build().order_by()[:1]
+        model = queryset.model
+        compiler = queryset.query.get_compiler(using)
         sql, params = compiler.as_sql()
         selected, klass = compiler.select, compiler.klass_info
         own = klass["select_fields"]
