@@ -54,3 +54,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         super().close_if_health_check_failed()
         self._checked_at = monotonic()
+
+    def _close(self) -> None:
+        with silence.watch.closing:
+            super()._close()

@@ -15,7 +15,6 @@ the database answers again, nobody is let near it.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
@@ -24,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent import futures
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -89,7 +89,7 @@ class Question:
         self.asked_at = time.monotonic()
         self._connection: Any = None
         self._is_open = False
-        with contextlib.suppress(psycopg2.Error):  # refused: whoever asks is told so at once
+        with suppress(psycopg2.Error):  # refused: whoever asks is told so at once
             self._connection = psycopg2.connect(**params, async_=True)
 
     def is_answered_within(self, seconds: float) -> bool:
@@ -108,7 +108,7 @@ class Question:
     def end(self) -> None:
         """Take it back."""
         if self._connection is not None:
-            with contextlib.suppress(psycopg2.Error):
+            with suppress(psycopg2.Error):
                 self._connection.close()
 
     def _is_done_by(self, deadline: float) -> bool:
@@ -118,16 +118,22 @@ class Question:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            descriptor = [self._connection.fileno()]
-            reads = state == POLL_READ
-            select.select(descriptor if reads else [], [] if reads else descriptor, [], left)
+            poller = select.poll()
+            events = select.POLLIN if state == POLL_READ else select.POLLOUT
+            poller.register(self._connection.fileno(), events)
+            poller.poll(1000 * left)
         return True
 
 
 class Watch:
-    """Looks after the connections of one process."""
+    """Looks after the connections of one process.
+
+    Attributes:
+        closing: held by who closes a connection, for the driver frees what is looked at here.
+    """
 
     def __init__(self) -> None:
+        self.closing = threading.Lock()
         self._connections: WeakSet[Watched] = WeakSet()
         self._waits: dict[Watched, _Wait] = {}
         self._silent: dict[str, Question] = {}
@@ -204,7 +210,7 @@ class Watch:
     def _look(self, alias: str, connections: list[Watched]) -> None:
         waiting = self._waiting(connections)
         if alias in self._silent:
-            _shut(waiting)
+            self._shut(waiting)
             self._ask_again(alias, connections[0].get_connection_params())
             return
         moment = time.monotonic()
@@ -226,7 +232,7 @@ class Watch:
             return
         self._silent[alias] = question
         logger.error("the database %s says nothing; %d wait for it", alias, len(waiting_yet))
-        _shut(waiting_yet)
+        self._shut(waiting_yet)
 
     def _ask_again(self, alias: str, params: dict[str, Any]) -> None:
         question = self._silent[alias]
@@ -244,7 +250,8 @@ class Watch:
         waits = {}
         for connection in connections:
             before = self._waits.pop(connection, None)
-            which = _what_it_waits_for(connection)
+            with self.closing:
+                which = _what_it_waits_for(connection)
             if which is None:
                 continue
             if before is None or before.which != which:
@@ -252,6 +259,23 @@ class Watch:
             waits[connection] = before
         self._waits.update(waits)
         return waits
+
+    def _shut(self, waiting: dict[Watched, _Wait]) -> None:
+        """End the sockets of those that wait, whose threads then see the end of the connection.
+
+        The driver may have closed one by itself, and its number belong to another socket by now: a
+        copy is made, and shut only if its other end is the database.  Who is only connecting waits
+        in `open`.
+        """
+        for connection, wait in waiting.items():
+            if wait.is_for_an_answer:
+                with (
+                    self.closing,
+                    suppress(psycopg2.Error, OSError, AttributeError),
+                    socket.socket(fileno=os.dup(connection.connection.fileno())) as copy,
+                ):
+                    if copy.getpeername() == connection.peer:
+                        copy.shutdown(socket.SHUT_RDWR)
 
 
 watch = Watch()
@@ -274,19 +298,3 @@ def _what_it_waits_for(connection: Watched) -> object | None:
     if driver.info.transaction_status != TRANSACTION_STATUS_ACTIVE:
         return None
     return id(driver), connection.n_cursors
-
-
-def _shut(waiting: dict[Watched, _Wait]) -> None:
-    """End the sockets of those that wait, whose threads then see the end of the connection.
-
-    One of them may be closing its own in this moment, and the number belong to another socket: a
-    copy is made, and shut only if its other end is the database.  Who is only connecting waits in
-    `Watch.open`.
-    """
-    for connection, wait in waiting.items():
-        if wait.is_for_an_answer:
-            with contextlib.suppress(psycopg2.Error, OSError, AttributeError):
-                copy = socket.socket(fileno=os.dup(connection.connection.fileno()))
-                with copy:
-                    if copy.getpeername() == connection.peer:
-                        copy.shutdown(socket.SHUT_RDWR)
