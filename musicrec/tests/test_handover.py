@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -221,7 +222,7 @@ def test_requests_may_wait_longer_while_workers_start_and_until_they_have_settle
     tmp_path, monkeypatch
 ):
     at = [1000.0]
-    monkeypatch.setattr(handover.time, "monotonic", lambda: at[0])
+    monkeypatch.setattr(handover, "time", SimpleNamespace(monotonic=lambda: at[0]))
     starting = Starting(tmp_path)
     patience = handover.PatienceMeanwhile(starting.is_any)
     assert patience.limit() == shedding.PATIENCE
