@@ -29,7 +29,7 @@ def as_module(command):
 
 def test_the_entry_points_serve_over_https_learn_and_stop_when_asked(installation):
     entry = commands()
-    assert set(entry) == {"web", "migrate", "worker", "training", "beat"}
+    assert set(entry) == {"web", "migrate", "worker", "training", "beat", "backup"}
     assert installation.python(*as_module(entry["migrate"])).returncode == 0
     collected = installation.manage("collectstatic", "--no-input", "--verbosity", "0")
     assert collected.returncode == 0, collected.stderr
