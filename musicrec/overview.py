@@ -18,11 +18,11 @@ from bandits.models import Bandit, Snapshot
 from experiments.models import Phase
 from musicrec.charts import Series, line_chart
 from recommendations.core.alarms import Alarm, alarms
-from recommendations.models import AuditEntry, OutboxEvent
+from recommendations.models import AuditEntry, OutboxEvent, TrainingRun
 from recommendations.models.outbox import Backlog
 from recommendations.reports.activity import Activity, Figure, activity
 from recommendations.reports.definitions import ALARM_TEXTS, DEFINITIONS
-from recommendations.reports.learning import Serving, runs, serving
+from recommendations.reports.learning import Serving, serving
 from recommendations.reports.machinery import measurements, processes
 from recommendations.reports.traffic import traffic
 from recommendations.reports.vitals import vitals
@@ -85,13 +85,12 @@ def overview(*, at: datetime) -> Overview:
     backlog = OutboxEvent.objects.backlog(at=at)
     running = _running(at)
     standings = _standings()
-    newest = runs(limit=1)
     signs = vitals(
         at=at,
         processes=processes(at=at),
         backlog=backlog,
         serving=serves,
-        newest_run=newest[0] if newest else None,
+        last_run=TrainingRun.objects.ended().first(),
         traffic=traffic(at=at),
         counted_at=today.counted_at,
         measurements=measurements(),

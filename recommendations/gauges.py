@@ -61,10 +61,11 @@ def _training() -> Iterator[Gauge]:
         "When a training last succeeded, Unix time; 0 if never.",
         value=last.finished_at.timestamp() if last and last.finished_at else 0.0,
     )
-    newest = TrainingRun.objects.order_by("-requested_at").first()
+    # One at work says nothing yet: a failure must not be hidden by the next attempt.
+    newest = TrainingRun.objects.ended().first()
     yield Gauge(
         "musicrec_training_last_failed",
-        "1 where the newest run failed.",
+        "1 where the newest run that ended failed.",
         value=float(newest is not None and newest.status == TrainingRun.Status.FAILED),
     )
     state = ServingState.objects.first()

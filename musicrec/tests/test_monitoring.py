@@ -1,17 +1,21 @@
 """Alarms and alerts: that what they look for is what is written, counted and scraped."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import yaml
 from django.conf import settings
 
+from musicrec.overview import overview
 from musicrec.schedule import SCHEDULE
 from musicrec.tests.test_ecs import template
 from musicrec.tests.test_observing import written  # noqa: F401 (a fixture)
 from recommendations import tasks
+from recommendations.gauges import DatabaseCollector
+from recommendations.models import TrainingRun
 from recommendations.services import train
-from recommendations.tests.factories import make_run
+from recommendations.tests.factories import NOW, make_run
 
 FOLDER = settings.BASE_DIR / "deploy" / "monitoring"
 
@@ -120,6 +124,23 @@ def test_prometheus_asks_every_web_process_and_shows_the_token():
     assert admitted == {"Ref BalancerGroup": 8000, "Ref MonitorGroup": 8000}
 
 
+@pytest.mark.django_db
+def test_that_the_newest_run_failed_is_still_said_while_the_next_one_is_at_work():
+    def last_failed():
+        gauges = {gauge.name: gauge for gauge in DatabaseCollector().collect()}
+        said = "training-failed" in {alarm.key for alarm in overview(at=NOW).alarms}
+        assert said == gauges["musicrec_training_last_failed"].samples[0].value
+        return said
+
+    assert not last_failed()
+    make_run(status=TrainingRun.Status.FAILED, error="no space left", requested_at=NOW)
+    assert last_failed()
+    run = make_run(status=TrainingRun.Status.RUNNING, requested_at=NOW + timedelta(minutes=1))
+    assert last_failed()
+    TrainingRun.objects.filter(pk=run.pk).update(status=TrainingRun.Status.SUCCEEDED)
+    assert not last_failed()
+
+
 def test_what_promtool_tries_are_alerts_that_exist():
     """CI runs it: promtool test rules deploy/monitoring/alerts_test.yml."""
     suite = yaml.safe_load((FOLDER / "alerts_test.yml").read_text())
@@ -132,3 +153,17 @@ def test_the_docs_say_what_to_look_at_for_every_alert():
     text = (settings.BASE_DIR / "docs" / "operations.md").read_text()
     table = re.findall(r"^\| (Musicrec[\w, ]+) \|", text, re.MULTILINE)
     assert {name for cell in table for name in cell.split(", ")} == set(rules())
+
+
+def test_each_alarm_of_redis_names_what_its_measure_is_published_of():
+    """A node's id: that of its group with -001 and on; the group itself has no such measure.
+
+    docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.html
+    """
+    alarms = [
+        alarm
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Namespace"] == "AWS/ElastiCache"
+    ]
+    nodes = [alarm["Dimensions"] for alarm in alarms]
+    assert nodes == [[{"Name": "CacheClusterId", "Value": f"Sub ${{Redis}}-00{i}"}] for i in (1, 2)]

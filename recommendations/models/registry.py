@@ -14,6 +14,10 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
         """Return the runs that are waiting or at work; at most one."""
         return self.filter(status__in=[TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING])
 
+    def ended(self) -> Self:
+        """Return the runs that came to an end, good or bad."""
+        return self.filter(status__in=[TrainingRun.Status.SUCCEEDED, TrainingRun.Status.FAILED])
+
 
 class TrainingRun(models.Model):
     """One attempt to train a model, from a snapshot of what was known when it started."""

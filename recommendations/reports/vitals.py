@@ -27,7 +27,7 @@ def vitals(
     processes: Processes,
     backlog: Backlog,
     serving: Serving,
-    newest_run: TrainingRun | None,
+    last_run: TrainingRun | None,
     traffic: Traffic,
     counted_at: datetime | None,
     measurements: Mapping[str, SystemReport],
@@ -35,8 +35,11 @@ def vitals(
     harmful: Iterable[str] = (),
     pinned: Iterable[tuple[str, str]] = (),
 ) -> Vitals:
-    """Return the vital signs of what other reports have read."""
-    failed = newest_run is not None and newest_run.status == TrainingRun.Status.FAILED
+    """Return the vital signs of what other reports have read.
+
+    The last run is the newest that ended: one at work must not hide that it failed.
+    """
+    failed = last_run is not None and last_run.status == TrainingRun.Status.FAILED
     broken = [
         (_NAMES.get(key, key), report.error or report.figures.get("missing", ""))
         for key, report in measurements.items()
@@ -50,9 +53,7 @@ def vitals(
         dead_letters=backlog.n_dead,
         has_model=serving.version is not None,
         model_age_days=serving.age_days(at=at),
-        training_failed=newest_run.error.splitlines()[0][:200]
-        if failed and newest_run.error
-        else "",
+        training_failed=last_run.error.splitlines()[0][:200] if failed and last_run.error else "",
         requests=traffic.recent.n,
         errors=traffic.recent.n_errors,
         recommend_requests=traffic.recent_lists.n,

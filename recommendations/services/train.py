@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ NEWEST_SHARE = 0.05
 
 MAX_COMPARED = 2000
 """Listeners they are compared on, at most."""
+
+RETRY_AFTER = timedelta(hours=1)
+"""How long new responses start no run after one that failed."""
 
 _LOCK_SPACE = 0x6D72  # first key of our advisory locks: "mr"
 
@@ -306,9 +309,17 @@ def roll_back(*, at: datetime) -> ModelVersion:
 
 
 def is_due(*, at: datetime) -> bool:
-    """Return whether enough feedback has come since the last run's snapshot."""
+    """Return whether enough feedback has come since the last run's snapshot.
+
+    Not at once after a failure: what stopped that run would most likely stop the next one.
+    """
     if TrainingRun.objects.open().exists():
         return False
+    newest = TrainingRun.objects.ended().first()
+    if newest and newest.status == TrainingRun.Status.FAILED:
+        failed_at = newest.finished_at or newest.requested_at
+        if at < failed_at + RETRY_AFTER:
+            return False
     last = TrainingRun.objects.filter(status=TrainingRun.Status.SUCCEEDED).first()
     seen = last.snapshot.get("last_feedback", 0) if last else 0
     threshold = settings.MUSICREC["RETRAIN_AFTER"]

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -238,6 +239,22 @@ def test_a_run_is_due_after_so_much_new_feedback_and_not_while_one_is_open(setti
     assert not training.is_due(at=timezone.now())
     make_feedback_row(listener=listener, track=make_track())
     assert training.is_due(at=timezone.now())
+
+
+@pytest.mark.django_db
+def test_after_a_failure_the_next_run_is_not_due_for_an_hour(settings):
+    settings.MUSICREC = {**settings.MUSICREC, "RETRAIN_AFTER": 1}
+    make_feedback_row(listener=make_listener(), track=make_track())
+    now = timezone.now()
+    failed = make_run(status=Status.FAILED, finished_at=now)
+    assert not training.is_due(at=now + training.RETRY_AFTER / 2)
+    assert training.is_due(at=now + training.RETRY_AFTER)
+    make_run(
+        status=Status.SUCCEEDED,
+        requested_at=failed.requested_at + timedelta(seconds=1),
+        finished_at=now,
+    )
+    assert training.is_due(at=now)
 
 
 # -- the web process -----------------------------------------------------------------------------
