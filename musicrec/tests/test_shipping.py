@@ -62,6 +62,8 @@ def test_compose_runs_every_part_and_the_worker_image_knows_tensorflow_alone():
     }  # fmt: skip
     assert services["web"]["build"]["target"] == "web"
     for name in ("migrate", "worker", "training", "beat", "backup"):
+        assert services[name]["image"] == "musicrec-worker"
+    for name in ("migrate", "backup"):  # each the first to be started, of a system and of a restore
         assert services[name]["build"]["target"] == "worker"
     for name in ("migrate", "web", "worker", "training", "beat", "backup"):
         # What .env says beyond the variables that compose itself puts together.
@@ -69,6 +71,21 @@ def test_compose_runs_every_part_and_the_worker_image_knows_tensorflow_alone():
     dockerfile = (ROOT / "Dockerfile").read_text()
     web = dockerfile.split("FROM packages AS web-packages")[1].split("FROM ")[0]
     assert re.search(r"--without .*\btensorflow\b", web)
+
+
+def test_no_two_services_that_start_together_build_one_image():
+    started = [service for service in compose().values() if not service.get("profiles")]
+    built = [service["image"] for service in started if "build" in service]
+    assert sorted(built) == ["musicrec-web", "musicrec-worker"]
+    for service in started:
+        if service["image"] in built and "build" not in service:
+            assert service["pull_policy"] == "never"
+            assert "migrate" in service["depends_on"]
+
+
+def test_no_log_grows_without_end():
+    for service in compose().values():
+        assert service["logging"]["options"] == {"max-size": "20m", "max-file": "5"}
 
 
 def test_every_container_of_ours_is_read_only_without_privileges_and_not_root():
@@ -94,6 +111,7 @@ def test_the_images_hold_no_repository_no_secret_and_no_test():
 
 def test_redis_keeps_its_queue_and_evicts_nothing():
     command = " ".join(compose()["redis"]["command"])
+    assert "exec docker-entrypoint.sh redis-server" in command  # or it would go on as root
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command
 
