@@ -2,8 +2,8 @@
 # Runs one command in the worker image, as a task of its own beside a stack's services, and waits:
 #   deploy/ecs/run_task.sh STACK COMMAND...
 #   deploy/ecs/run_task.sh musicrec python manage.py migrate --no-input
-# Ends with 1 where the command failed or never ran. TASK_DEFINITION names another definition than
-# the newest of the family STACK-migrate.
+# Ends with 1 where the command failed or never ran. TASK_DEFINITION names another revision than the
+# newest of the family STACK-migrate.
 set -euo pipefail
 
 (($# >= 2)) || { echo "usage: $0 STACK COMMAND..." >&2; exit 2; }
