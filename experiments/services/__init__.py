@@ -13,7 +13,7 @@ from experiments.services.assignment import (
     routes,
 )
 from experiments.services.definitions import Standing, standing_columns, standing_of
-from experiments.services.events import apply_events, prune_keys
+from experiments.services.events import apply_events, prune_keys, take_over
 from experiments.services.judging import judge_phase
 from experiments.services.lifecycle import (
     begin_phase,
@@ -60,4 +60,5 @@ __all__ = [
     "start",
     "stop",
     "stop_variant",
+    "take_over",
 ]

@@ -62,6 +62,24 @@ def bring_in(
 
 
 @transaction.atomic
+def take_over(events: Iterable[ListenerEvent]) -> None:
+    """Add to a listener's sums what was another's until now.
+
+    Call it in the transaction that makes the events theirs and removes the other listener, whose
+    sums go away with them.  So it does not matter which of the events were in those sums already:
+    each counts here, unless it is withdrawn, and one that is still owed adds nothing when it comes.
+    As in `apply_events` keys are locked before listeners: a worker with one of the events has
+    finished when it is added here.
+    """
+    lock_against_recompute(shared=True)
+    known = {event.event_key: event for event in events}
+    withdrawn = {key: event for key, event in known.items() if event.retracted_at is not None}
+    _claim(known)
+    _claim_retractions(withdrawn)
+    _change([known[key] for key in known.keys() - withdrawn.keys()], [], is_alone=False)
+
+
+@transaction.atomic
 def prune_keys(*, before: datetime) -> int:
     """Forget the keys of events accepted before a time, and return how many.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -17,8 +18,11 @@ from django.db.models import Avg, F, Min
 
 import bandits.services
 import experiments.services
+from accounts.models import Listener
 from experiments.services import ListenerEvent
 from recommendations.models import Feedback, OutboxEvent, Recommendation
+from recommendations.models.ledger import RecommendationQuerySet
+from recommendations.models.listening import FeedbackQuerySet
 from recommendations.services.trend import move_trend
 
 logger = logging.getLogger(__name__)
@@ -150,16 +154,34 @@ def prune_outbox(*, at: datetime, batch: int = 10_000) -> int:
 
 
 def all_listener_events() -> Iterator[ListenerEvent]:
-    """Yield every slate and response ever accepted, in the terms of `experiments`.
+    """Yield every slate and response ever accepted, in the terms of `experiments`."""
+    slates = Recommendation.objects.filter(listener__isnull=False)
+    yield from _listener_events(slates, Feedback.objects.of_listeners())
+
+
+def give_events(
+    slates: RecommendationQuerySet, responses: FeedbackQuerySet, *, to: Listener
+) -> None:
+    """Let slates and responses count in experiments for a listener whose they were not before.
+
+    Call it in the transaction that makes them theirs, before slates are locked, as workers do.
+    """
+    events = _listener_events(slates, responses)
+    experiments.services.take_over(replace(event, listener_id=to.pk) for event in events)
+
+
+def _listener_events(
+    slates: RecommendationQuerySet, responses: FeedbackQuerySet
+) -> Iterator[ListenerEvent]:
+    """Yield what experiments count of slates and responses.
 
     Listener by listener, so that who adds them up writes each sum a few times, and not once for
     every event of a listener.
     """
-    slates = Recommendation.objects.by_policy().filter(listener__isnull=False)
-    for slate in slates.order_by("listener_id").iterator(chunk_size=5000):
+    for slate in slates.by_policy().order_by("listener_id").iterator(chunk_size=5000):
         yield _slate_event(slate)
-    responses = Feedback.objects.of_listeners().given_here().select_related("track", "retraction")
-    for feedback in responses.order_by("listener_id").iterator(chunk_size=5000):
+    given = responses.given_here().select_related("track", "retraction")
+    for feedback in given.order_by("listener_id").iterator(chunk_size=5000):
         # What was taken back comes as such, so that delivered late it still adds nothing.
         yield _feedback_event(feedback, taken_back=hasattr(feedback, "retraction"))
 

@@ -13,7 +13,7 @@ from accounts.models import Listener, Preferences, User
 from accounts.services import listener_of, set_preferences
 from accounts.visitors import forget_visitor, visitor_in
 from recommendations.models import Feedback, Hidden, Recommendation
-from recommendations.services import personal_data, trend
+from recommendations.services import effects, personal_data, trend
 from recommendations.services import taste as tastes
 from recommendations.serving import state
 
@@ -52,17 +52,23 @@ def join_account(
 def merge(visitor: Listener, *, into: Listener) -> None:
     """Give a listener everything that a visitor did, and remove the visitor.
 
-    What the listener has stated or hidden stays; what they have not is taken over.
+    What the listener has stated or hidden stays; what they have not is taken over.  In trend and
+    experiments, too, what was moved is theirs from now on, as if it had been all along.
     """
     stage = state.current()
     with transaction.atomic():
         taste = tastes.lock_taste(into)
         tastes.lock_taste(visitor)  # a response under way is in before anything is moved
         known = Feedback.objects.by(into).values("event_id")
-        Feedback.objects.by(visitor).exclude(event_id__in=known).update(listener=into)
-        # Tracks are locked before slates, as by workers.
+        said = Feedback.objects.by(visitor).exclude(event_id__in=known)
+        responses = Feedback.objects.filter(pk__in=list(said.values_list("pk", flat=True)))
+        shown = Recommendation.objects.of(visitor)
+        slates = Recommendation.objects.filter(pk__in=list(shown.values_list("pk", flat=True)))
+        responses.update(listener=into)
+        # Tracks are locked first, then the sums of experiments, then slates, as by workers.
         trend.give_shares(visitor, to=into)
-        Recommendation.objects.of(visitor).update(listener=into)
+        effects.give_events(slates, responses, to=into)
+        slates.update(listener=into)
         for hidden in Hidden.objects.by(visitor):
             hides = hidden.feedback_id
             hidden.delete()  # a response hides once; the row that follows takes its place

@@ -10,10 +10,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Listener
+from experiments.models import ListenerDay
 from recommendations.models import Feedback, Taste, Track
 from recommendations.services import personal_data, visitors
 from recommendations.services import taste as tastes
 from recommendations.services.bulk_feedback import Response, record_many
+from recommendations.services.effects import drain_outbox
 from recommendations.services.feedback import TrackGone, record_feedback
 from recommendations.serving import state
 from recommendations.tests.factories import make_feedback, make_listener, make_service, make_track
@@ -121,3 +123,29 @@ def test_a_response_on_the_way_while_a_visitor_signs_in_is_theirs_or_was_not_tak
         with pytest.raises(tastes.ListenerGone):
             coming[0].result(timeout=30)
     assert set(Feedback.objects.values_list("listener", flat=True)) == {account.pk}
+
+
+def test_effects_under_way_while_a_visitor_signs_in_count_once_and_for_the_account():
+    now = timezone.now()
+    track, visitor, account = make_track(), make_listener(is_visitor=True), make_listener()
+    make_feedback(listener=visitor, track=track, at=now)
+    tastes.read_taste(account)
+    state.current()
+    release, applied = threading.Event(), threading.Event()
+
+    def work():
+        with transaction.atomic():
+            drain_outbox(at=now)
+            applied.set()
+            assert release.wait(30)
+
+    with ThreadPoolExecutor() as pool:
+        working = pool.submit(in_a_thread, work)
+        assert applied.wait(30)
+        merging = pool.submit(in_a_thread, visitors.merge, visitor, into=account)
+        await_until(lambda: merging.done() or n_waiting())
+        release.set()
+        working.result(timeout=30)
+        merging.result(timeout=30)
+    days = ListenerDay.objects.filter(metric__key="like_rate")
+    assert list(days.values_list("listener", "numerator")) == [(account.pk, 1)]

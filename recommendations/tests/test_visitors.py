@@ -8,9 +8,15 @@ from rest_framework.test import APIClient
 
 from accounts import services
 from accounts.models import Listener, Preferences
-from experiments.models import Exposure
+from experiments.models import Exposure, ListenerTotal
+from experiments.services import recompute, settle_history
 from recommendations.models import Feedback, Recommendation, Taste
-from recommendations.services.visitors import forget_visitors
+from recommendations.services import undo
+from recommendations.services.effects import all_listener_events, drain_outbox
+from recommendations.services.recommend import recommend as make_list
+from recommendations.services.visitors import forget_visitors, merge
+from recommendations.services.wishes import Wishes
+from recommendations.tests.factories import NOW, make_feedback, make_listener
 
 pytestmark = pytest.mark.django_db
 
@@ -135,3 +141,75 @@ def test_visitors_who_never_sign_up_are_forgotten(tracks):
     assert forget_visitors(at=now + timedelta(days=31)) == 1
     assert not Listener.objects.exists()
     assert Feedback.objects.get().listener is None
+
+
+class TestExperiments:
+    """Sums after a merge are those of an account that did everything itself, and stay so."""
+
+    LATER = NOW + timedelta(minutes=1)
+
+    @pytest.fixture
+    def account(self, tracks):
+        """An account that an experiment counts."""
+        account = make_listener()
+        slate = make_list(listener=account, wishes=Wishes(), at=NOW).recommendation
+        assert slate.experiment
+        return account
+
+    def undo(self, feedback):
+        undo.retract(Feedback.objects.get(pk=feedback.pk), at=self.LATER)
+
+    def total(self, account, metric):
+        drain_outbox(at=self.LATER)
+        assert recompute(all_listener_events()).changed == 0
+        row = ListenerTotal.objects.get(exposure__listener=account, metric__key=metric)
+        return row.numerator, row.denominator
+
+    @pytest.mark.parametrize("drained", [True, False])
+    def test_what_a_visitor_did_counts_for_the_account(self, account, tracks, drained):
+        visitor = make_listener(is_visitor=True)
+        make_list(listener=visitor, wishes=Wishes(), at=self.LATER)
+        liked, skipped, undone = (
+            make_feedback(listener=visitor, track=track, kind=kind, at=self.LATER)
+            for track, kind in zip(tracks, ("like", "skip", "like"), strict=False)
+        )
+        if drained:
+            drain_outbox(at=self.LATER)
+        self.undo(undone)
+        merge(visitor, into=account)
+        assert self.total(account, "like_rate") == (1, 2)
+        assert self.total(account, "latency_ms")[1] == 2  # both lists
+        make_feedback(listener=account, track=tracks[3], kind="like", at=self.LATER)
+        self.undo(skipped)
+        assert self.total(account, "like_rate") == (2, 2)
+        self.undo(liked)
+        assert self.total(account, "like_rate") == (1, 1)
+
+    def test_an_undoing_that_was_under_way_is_no_second_one(self, account, tracks):
+        visitor = make_listener(is_visitor=True)
+        kept, undone = (
+            make_feedback(listener=visitor, track=track, at=self.LATER) for track in tracks[:2]
+        )
+        drain_outbox(at=self.LATER)
+        self.undo(undone)
+        merge(visitor, into=account)
+        assert self.total(account, "like_rate") == (1, 1)
+        self.undo(kept)
+        drain_outbox(at=self.LATER)
+        assert not ListenerTotal.objects.filter(metric__key="like_rate").exists()
+
+    @pytest.mark.parametrize("drained", [True, False])
+    def test_what_a_new_account_did_as_a_visitor_is_its_past(self, tracks, drained):
+        visitor, account = make_listener(is_visitor=True), make_listener()
+        days_before = NOW - timedelta(days=2)
+        make_feedback(listener=visitor, track=tracks[0], at=days_before)
+        if drained:
+            drain_outbox(at=NOW)
+        merge(visitor, into=account)
+        make_list(listener=account, wishes=Wishes(), at=NOW)
+        drain_outbox(at=NOW)
+        settle_history()
+        row = ListenerTotal.objects.get(metric__key="like_rate")
+        assert (row.numerator, row.denominator) == (0, 0)
+        assert (row.pre_numerator, row.pre_denominator) == (1, 1)
+        assert recompute(all_listener_events()).changed == 0
