@@ -23,6 +23,7 @@ from accounts.models import Listener
 from recommendations.core.content import ContentFeatures
 from recommendations.models import Feedback, Recommendation, Track
 from recommendations.models.catalogue import AUDIO_FEATURES
+from recommendations.models.ledger import RecommendationQuerySet
 
 PERIODS = {
     "4w": timedelta(weeks=4),
@@ -206,12 +207,13 @@ class _Change:
     left: Sequence[int]
 
 
-def _changes(
-    slates: QuerySet[Recommendation], responses: QuerySet[Feedback]
-) -> list[dict[str, Any]]:
-    """Return how the newest lists changed with the responses between them, the newest first."""
-    rows = slates.order_by("-created_at").values_list("created_at", "tracks", "context")
-    newest = list(rows[: 4 * CHANGES])
+def _changes(slates: RecommendationQuerySet, responses: QuerySet[Feedback]) -> list[dict[str, Any]]:
+    """Return how the newest lists changed with the responses between them, the newest first.
+
+    Fixed rows are left out: each is about something else than the list before it.
+    """
+    rows = slates.by_policy().order_by("-created_at", "-pk")
+    newest = list(rows.values_list("created_at", "tracks", "context")[: 4 * CHANGES])
     if len(newest) < 2:
         return []
     since = newest[-1][0]

@@ -126,6 +126,17 @@ def test_statistics_show_how_a_list_changed_after_a_response(api, listener):
     assert [track["track_id"] for track in change["left"]] == [tracks[0].track_id]
 
 
+def test_statistics_compare_no_row_with_a_row_of_another_kind(api, listener):
+    tracks = [make_track() for _ in range(4)]
+    now, minute = timezone.now(), timedelta(minutes=1)
+    for visit in (now - 3 * minute, now - minute):
+        make_slate(listener=listener, tracks=tracks[:2], at=visit)
+        make_slate(listener=listener, tracks=tracks[2:], at=visit, policy="row_new")
+        make_slate(listener=listener, tracks=tracks[1:3], at=visit + minute / 2, policy="row_new")
+    make_feedback(listener=listener, track=tracks[0], at=now - 2 * minute)
+    assert api.get("/me/statistics").json()["recommendations_changed"] == []
+
+
 def test_the_library_holds_the_last_word_on_each_track(api, listener):
     liked, disliked, rated = (make_track() for _ in range(3))
     now = timezone.now()
