@@ -112,7 +112,7 @@ COSTS = {
     "GET /me/export": Cost(22),
     "GET /me/hidden": Cost(3, path="/me/hidden?limit=100"),
     "POST /me/hidden": Cost(9, body=lambda n: {"track_id": "a0"}),
-    "DELETE /me/hidden/{id}": Cost(6),
+    "DELETE /me/hidden/{id}": Cost(7),
     "GET /me/history": Cost(3, path="/me/history?limit=100"),
     "POST /me/import": Cost(4, form="multipart"),
     "GET /me/imports": Cost(2, path="/me/imports?limit=100"),

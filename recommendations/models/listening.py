@@ -56,6 +56,11 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
         """Return responses that show that a track was listened to."""
         return self.filter(kind__in=[Feedback.Kind(kind) for kind in HEARD_KINDS])
 
+    def hiding(self, track_id: int) -> Self:
+        """Return what hides a track and was not taken back, the first one first."""
+        hides = self.standing().filter(track=track_id, kind=Feedback.Kind.HIDE)
+        return hides.order_by("pk")
+
     def latest_of_each_track(self) -> Self:
         """Return of several responses to one track the one that happened last."""
         latest = self.order_by("track_id", "-occurred_at", "-pk").distinct("track_id")

@@ -60,22 +60,40 @@ def unhide_by_retraction(feedback: Feedback) -> None:
     hidden = Hidden.objects.filter(feedback=feedback).first()
     if hidden is None:
         return
-    hidden.feedback = (
-        Feedback.objects.by(feedback.listener)
-        .standing()
-        .filter(track=feedback.track_id, kind=Feedback.Kind.HIDE)
-        .order_by("pk")
-        .first()
-    )
+    hidden.feedback = Feedback.objects.by(feedback.listener).hiding(feedback.track_id).first()
     if hidden.feedback is None:
         hidden.delete()
     else:
         hidden.save(update_fields=["feedback"])
 
 
+def give_hidden(giver: Listener, *, to: Listener) -> None:
+    """Let a listener hide what another hides, who does so no more; the caller locks both tastes.
+
+    Of two hidings of one thing the one that ends later counts.
+    """
+    for hidden in Hidden.objects.by(giver):
+        said = {
+            "until": hidden.until,
+            "created_at": hidden.created_at,
+            "feedback_id": hidden.feedback_id,
+        }
+        hidden.delete()  # a response hides once; the row that follows takes its place
+        kept, is_new = Hidden.objects.get_or_create(
+            listener=to, track_id=hidden.track_id, artist_id=hidden.artist_id, defaults=said
+        )
+        if not is_new and _ends_later(said["until"], kept.until):
+            Hidden.objects.filter(pk=kept.pk).update(**said)
+
+
+def _ends_later(until: datetime | None, other: datetime | None) -> bool:
+    """Return whether an end is later than another; None is never, hence the latest."""
+    return other is not None and (until is None or until > other)
+
+
 @transaction.atomic
 def unhide(hidden: Hidden) -> None:
-    """Show a track or an artist again that was hidden by itself, not by a response."""
+    """Show a track or an artist again; a response that hid it stays."""
     taste = tastes.lock_taste(hidden.listener)
     hidden.delete()
     keep_in_taste(taste, hidden.listener)

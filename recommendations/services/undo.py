@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 
+from accounts.models import Listener
 from recommendations.models import Feedback, Hidden, OutboxEvent, Retraction
 from recommendations.services import hiding
 from recommendations.services import taste as tastes
@@ -19,27 +21,41 @@ def retract(feedback: Feedback, *, at: datetime) -> bool:
     anew of what remains, the track shown again if the response hid it, and an outbox row by which
     trend, experiments and reward are corrected.
     """
+    return _retract([feedback], feedback.listener, at=at)
+
+
+@transaction.atomic
+def show_again(hidden: Hidden, *, at: datetime) -> bool:
+    """Undo a hiding; return whether a response was taken back with it.
+
+    Every response that hides the track is: one that stood would say that it is hidden still.
+    """
+    hiding.unhide(hidden)  # under the lock of the listener's taste, from here on
+    if hidden.track_id is None:
+        return False
+    hides = list(Feedback.objects.by(hidden.listener).hiding(hidden.track_id))
+    return bool(hides) and _retract(hides, hidden.listener, at=at)
+
+
+def _retract(responses: Sequence[Feedback], listener: Listener, *, at: datetime) -> bool:
     stage = state.current()
-    listener = feedback.listener
     with transaction.atomic():
         taste = tastes.lock_taste(listener)
-        _, is_new = Retraction.objects.get_or_create(
-            feedback=feedback, defaults={"retracted_at": at}
-        )
-        if not is_new:
+        news = [
+            feedback
+            for feedback in responses
+            if Retraction.objects.get_or_create(feedback=feedback, defaults={"retracted_at": at})[1]
+        ]
+        if not news:
             return False
-        hiding.unhide_by_retraction(feedback)
+        for feedback in news:
+            hiding.unhide_by_retraction(feedback)
         tastes.rebuild_taste(taste, listener, stage)
-        if not feedback.imported:  # what came from elsewhere had no effect on others
-            OutboxEvent.objects.create(
+        OutboxEvent.objects.bulk_create(
+            OutboxEvent(
                 kind=OutboxEvent.Kind.RETRACTION, feedback=feedback, created_at=at, due_at=at
             )
+            for feedback in news
+            if not feedback.imported  # what came from elsewhere had no effect on others
+        )
     return True
-
-
-def show_again(hidden: Hidden, *, at: datetime) -> bool:
-    """Undo a hiding; return whether a response was taken back with it, since a response said it."""
-    if hidden.feedback is not None:
-        return retract(hidden.feedback, at=at)
-    hiding.unhide(hidden)
-    return False

@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from accounts.models import Listener, Preferences, User
 from accounts.services import listener_of, set_preferences
 from accounts.visitors import forget_visitor, visitor_in
-from recommendations.models import Feedback, Hidden, Recommendation
-from recommendations.services import effects, personal_data, trend
+from recommendations.models import Feedback, Recommendation
+from recommendations.services import effects, hiding, personal_data, trend
 from recommendations.services import taste as tastes
 from recommendations.serving import state
 
@@ -52,8 +52,9 @@ def join_account(
 def merge(visitor: Listener, *, into: Listener) -> None:
     """Give a listener everything that a visitor did, and remove the visitor.
 
-    What the listener has stated or hidden stays; what they have not is taken over.  In trend and
-    experiments, too, what was moved is theirs from now on, as if it had been all along.
+    What the listener has stated stays; what they have not is taken over.  Of what both hide the
+    later end counts.  In trend and experiments, too, what was moved is theirs from now on, as if it
+    had been all along.
     """
     stage = state.current()
     with transaction.atomic():
@@ -69,19 +70,7 @@ def merge(visitor: Listener, *, into: Listener) -> None:
         trend.give_shares(visitor, to=into)
         effects.give_events(slates, responses, to=into)
         slates.update(listener=into)
-        for hidden in Hidden.objects.by(visitor):
-            hides = hidden.feedback_id
-            hidden.delete()  # a response hides once; the row that follows takes its place
-            Hidden.objects.get_or_create(
-                listener=into,
-                track_id=hidden.track_id,
-                artist_id=hidden.artist_id,
-                defaults={
-                    "until": hidden.until,
-                    "created_at": hidden.created_at,
-                    "feedback_id": hides,
-                },
-            )
+        hiding.give_hidden(visitor, to=into)
         _merge_preferences(visitor, into)
         personal_data.erase(visitor)
         tastes.rebuild_taste(taste, Listener.objects.get(pk=into.pk), stage)

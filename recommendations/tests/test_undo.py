@@ -10,7 +10,7 @@ from bandits.models import Decision
 from experiments.models import AssignmentSettings, Experiment, ListenerTotal
 from experiments.services import recompute
 from recommendations.models import Feedback, Hidden, OutboxEvent, Taste, Track, TrackHeat
-from recommendations.services import undo
+from recommendations.services import hiding, undo
 from recommendations.services.effects import all_listener_events, drain_outbox
 from recommendations.services.recommend import recommend
 from recommendations.services.taste import REBUILT_FIELDS, lock_taste
@@ -186,3 +186,26 @@ def test_a_hide_that_has_run_out_hides_again():
     Hidden.objects.create(listener=listener, track=track, until=NOW - timedelta(days=1))
     make_feedback(listener=listener, track=track, kind="hide")
     assert Hidden.objects.get().until is None
+
+
+@pytest.mark.parametrize("was_hidden_before", [True, False])
+def test_showing_a_track_again_takes_every_hide_of_it_back(was_hidden_before):
+    listener, track = make_listener(), make_track()
+    if was_hidden_before:
+        hiding.hide(listener=listener, track=track, until=None, at=NOW)
+    for _ in range(2):
+        make_feedback(listener=listener, track=track, kind="hide")
+    other = make_feedback(listener=listener, kind="hide")
+    assert undo.show_again(Hidden.objects.get(track=track), at=NOW) is True
+    assert Hidden.objects.get().feedback == other
+    assert Feedback.objects.standing().get() == other
+    assert list(Taste.objects.get().hidden["tracks"]) == [str(other.track_id)]
+    assert OutboxEvent.objects.filter(kind="retraction").count() == 2
+
+
+def test_showing_an_artist_again_takes_no_response_back():
+    listener, track = make_listener(), make_track()
+    make_feedback(listener=listener, track=track, kind="hide")
+    hidden = hiding.hide(listener=listener, artist=track.artist, until=None, at=NOW)
+    assert undo.show_again(hidden, at=NOW) is False
+    assert Hidden.objects.get().track == track

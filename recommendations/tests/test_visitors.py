@@ -10,7 +10,7 @@ from accounts import services
 from accounts.models import Listener, Preferences
 from experiments.models import Exposure, ListenerTotal
 from experiments.services import recompute, settle_history
-from recommendations.models import Feedback, Recommendation, Taste
+from recommendations.models import Feedback, Hidden, Recommendation, Taste
 from recommendations.services import undo
 from recommendations.services.effects import all_listener_events, drain_outbox
 from recommendations.services.recommend import recommend as make_list
@@ -119,6 +119,27 @@ def test_signing_in_adds_to_what_the_account_has(tracks):
     stated = Preferences.objects.get()
     assert (stated.genres, stated.artists) == (["rock"], ["Somebody"])
     assert list(Listener.objects.all()) == [listener]
+
+
+@pytest.mark.parametrize(
+    ("account_until", "visitor_until", "stays"),
+    [(-1, None, "visitor"), (1, 2, "visitor"), (2, 1, "account"), (None, 1, "account")],
+)
+def test_of_two_hidings_of_a_track_the_one_that_ends_later_counts(
+    tracks, account_until, visitor_until, stays
+):
+    account, visitor = make_listener(), make_listener(is_visitor=True)
+    ends = {"account": account_until, "visitor": visitor_until}
+    ends = {who: days and NOW + timedelta(days=days) for who, days in ends.items()}
+    for listener, until in zip((account, visitor), ends.values(), strict=True):
+        make_feedback(listener=listener, track=tracks[0], kind="hide")
+        Hidden.objects.by(listener).update(until=until)
+    merge(visitor, into=account)
+    hidden = Hidden.objects.get()
+    assert (hidden.listener, hidden.until) == (account, ends[stays])
+    undo.show_again(hidden, at=NOW)
+    assert not Hidden.objects.exists()
+    assert not Feedback.objects.standing().exists()
 
 
 def test_registering_by_the_api_in_a_visited_browser_keeps_it_too(tracks):

@@ -192,14 +192,10 @@ class HiddenDetailView(APIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
-        """Show it again; where a response hid it, that response is taken back."""
+        """Show it again; where responses hid it, they are taken back."""
         listener = caller(request)
-        hidden = get_object_or_404(
-            Hidden.objects.by(listener).select_related("feedback__track"), pk=pk
-        )
+        hidden = get_object_or_404(Hidden.objects.by(listener), pk=pk)
         hidden.listener = listener
-        if hidden.feedback is not None:
-            hidden.feedback.listener = listener
         if undo.show_again(hidden, at=timezone.now()):
             nudge_on_commit()
         return Response(status=status.HTTP_204_NO_CONTENT)

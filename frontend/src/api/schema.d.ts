@@ -505,7 +505,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * @description Show it again; where a response hid it, that response is taken back.
+         * @description Show it again; where responses hid it, they are taken back.
          *
          *     **Who may call:** a listener, for themselves.
          */
