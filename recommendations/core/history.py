@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,15 +16,13 @@ Response = tuple[int, float, float, float | None, bool]
 CAPACITY = 1000
 """Tracks kept; the ones heard longest ago give way."""
 
-_RECORD = np.dtype(
-    [
-        ("track", "<i8"),
-        ("preference", "<f4"),
-        ("rating", "<f4"),
-        ("heard_at", "<f8"),
-        ("explicit", "?"),
-    ]
-)
+_COLUMNS = [("track", "<i8"), ("preference", "<f4"), ("rating", "<f4"), ("heard_at", "<f8")]
+_RECORD = np.dtype([*_COLUMNS, ("said_at", "<f8")])
+
+# A track that was heard again since its preference was said has a second record, which holds when
+# that was as `heard_at`; its track is negated, so the release before this one, which must read what
+# this one packs, takes it for a track that is not in the catalogue.
+_PACKED = np.dtype([*_COLUMNS, ("explicit", "?")])
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +35,8 @@ class History:
             preference: in [0, 1];
             rating: 1 to 5, NaN where none was given;
             heard_at: seconds since 1970 (UTC);
-            explicit: whether the preference was said (rated, liked, saved, hidden), not only
-                concluded from playing.
+            said_at: likewise, when the preference was said (rated, liked, saved, hidden); NaN
+                where it is only concluded from playing.
     """
 
     records: NDArray[np.void]
@@ -62,7 +61,7 @@ class History:
         records["preference"] = preferences
         records["heard_at"] = heard_at
         records["rating"] = np.nan if ratings is None else ratings
-        records["explicit"] = False if explicit is None else explicit
+        records["said_at"] = np.nan if explicit is None else np.where(explicit, heard_at, np.nan)
         order = np.argsort(records["heard_at"], kind="stable")[-CAPACITY:]
         return cls(records[order])
 
@@ -73,11 +72,32 @@ class History:
         Raises:
             ValueError: the length is no multiple of a record's.
         """
-        return cls(np.frombuffer(packed, _RECORD))
+        rows = np.frombuffer(packed, _PACKED)
+        is_second = rows["track"] < 0
+        some_are = bool(is_second.any())
+        firsts = rows[~is_second] if some_are else rows
+        records = np.empty(len(firsts), _RECORD)
+        for name, _ in _COLUMNS:
+            records[name] = firsts[name]
+        records["said_at"] = np.where(firsts["explicit"], firsts["heard_at"], np.nan)
+        if some_are:
+            seconds = rows[is_second]
+            _, of, which = np.intersect1d(records["track"], -seconds["track"], return_indices=True)
+            records["said_at"][of] = seconds["heard_at"][which]
+        return cls(records)
 
     def to_bytes(self) -> bytes:
-        """Return the records, little-endian, without padding."""
-        return self.records.tobytes()
+        """Return the records packed, little-endian, without padding."""
+        said_at = self.records["said_at"]
+        rows = np.empty(len(self), _PACKED)
+        for name, _ in _COLUMNS:
+            rows[name] = self.records[name]
+        rows["explicit"] = ~np.isnan(said_at)
+        is_heard_again = said_at < rows["heard_at"]
+        seconds = rows[is_heard_again]
+        seconds["track"] *= -1
+        seconds["heard_at"] = said_at[is_heard_again]
+        return seconds.tobytes() + rows.tobytes()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -115,16 +135,18 @@ class History:
 
         What was said outweighs what was concluded: playing a track that was rated leaves its
         preference alone.  Of two things said the later one counts, by `at`, whichever arrives
-        first; of two plays their mean.
+        first and whatever was played meanwhile; of two plays their mean.
         """
         place = np.flatnonzero(self.tracks == track)
+        said_at = at if explicit else np.nan
         new = np.zeros(1, _RECORD)
-        new[0] = (track, preference, np.nan if rating is None else rating, at, explicit)
+        new[0] = (track, preference, np.nan if rating is None else rating, at, said_at)
         if place.size:
             old = self.records[place[0]]
-            if old["explicit"] and (not explicit or old["heard_at"] > at):
+            was_said = not np.isnan(old["said_at"])
+            if was_said and (not explicit or old["said_at"] > at):
                 new[0] = old
-            elif not explicit and not old["explicit"]:
+            elif not explicit and not was_said:
                 new["preference"] = (old["preference"] + np.float32(preference)) / 2
             new["heard_at"] = max(float(old["heard_at"]), at)
         records = np.concatenate([np.delete(self.records, place), new])
@@ -136,13 +158,13 @@ class History:
 
         O(log n) for each of n responses, where `respond` copies the history.
         """
-        # By track: preference, rating, heard_at, explicit, and when it was last moved to the end.
-        kept: dict[int, tuple[np.float32, float, float, bool, int]] = {
+        # By track: preference, rating, heard_at, said_at, and when it was last moved to the end.
+        kept: dict[int, tuple[np.float32, float, float, float, int]] = {
             int(record["track"]): (
                 np.float32(record["preference"]),
                 float(record["rating"]),
                 float(record["heard_at"]),
-                bool(record["explicit"]),
+                float(record["said_at"]),
                 place,
             )
             for place, record in enumerate(self.records)
@@ -151,11 +173,13 @@ class History:
         oldest = [(entry[2], entry[4], track) for track, entry in kept.items()]
         heapq.heapify(oldest)
         for place, (track, preference, at, rating, explicit) in enumerate(responses, len(self)):
-            new = (np.float32(preference), np.nan if rating is None else rating, at, explicit)
+            said_at = at if explicit else np.nan
+            new = (np.float32(preference), np.nan if rating is None else rating, at, said_at)
             if (old := kept.get(track)) is not None:
-                if old[3] and (not explicit or old[2] > at):
+                was_said = not math.isnan(old[3])
+                if was_said and (not explicit or old[3] > at):
                     new = old[:4]
-                elif not explicit and not old[3]:
+                elif not explicit and not was_said:
                     new = ((old[0] + new[0]) / np.float32(2), *new[1:])
                 new = (*new[:2], max(old[2], at), new[3])
             kept[track] = (*new, place)

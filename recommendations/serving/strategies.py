@@ -265,12 +265,12 @@ def _response_in_words(scene: Scene, row: int) -> Reason:
     name = scene.catalogue.names[row]
     place = scene.portrait.place_of_row.get(row)
     if place is not None:
-        _, _, rating, heard_at, explicit = scene.portrait.history.records[place].item()
+        _, _, rating, heard_at, said_at = scene.portrait.history.records[place].item()
         if not math.isnan(rating):
             return Reason("rated", f"you rated {name} {rating:.0f}", row)
         if heard_at == -math.inf:
             return Reason("named_artist", f"you named {scene.catalogue.artist(row)}", row)
-        if explicit:
+        if not math.isnan(said_at):
             return Reason("liked", f"you like {name}", row)
     return Reason("played", f"you play {name}", row)
 

@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,8 +18,42 @@ def respond(*responses):
 def test_packing_loses_nothing():
     history = History.empty().respond(7, 0.75, 1e9, rating=4, explicit=True).respond(8, 0.5, 2e9)
     again = History.from_bytes(history.to_bytes())
-    for column in ("track", "preference", "rating", "heard_at", "explicit"):
+    for column in ("track", "preference", "rating", "heard_at", "said_at"):
         np.testing.assert_array_equal(again.records[column], history.records[column])
+
+
+# What the release before this one knows of a record, and what it has left in the database.
+BEFORE = np.dtype(
+    [
+        ("track", "<i8"),
+        ("preference", "<f4"),
+        ("rating", "<f4"),
+        ("heard_at", "<f8"),
+        ("explicit", "?"),
+    ]
+)
+
+
+def test_what_the_release_before_has_packed_says_when_a_track_was_last_heard():
+    rows = [(7, 0.25, 2.0, 10.0, True), (8, 0.5, np.nan, 20.0, False)]
+    history = History.from_bytes(np.array(rows, BEFORE).tobytes())
+    assert history.tracks.tolist() == [7, 8]
+    np.testing.assert_array_equal(history.records["said_at"], [10.0, np.nan])
+    assert history.respond(7, 1.0, 9.0, explicit=True).preferences.tolist() == [0.25, 0.5]
+    assert history.to_bytes() == np.array(rows, BEFORE).tobytes()
+
+
+def test_the_release_before_reads_what_it_knows_of():
+    history = respond((7, 0.0, 10.0, True), (8, 0.5, 20.0, False), (7, 1.0, 30.0, False))
+    rows = np.frombuffer(history.to_bytes(), BEFORE)
+    known = rows[rows["track"] > 0]
+    assert known[["track", "preference", "heard_at", "explicit"]].tolist() == [
+        (8, 0.5, 20.0, False),
+        (7, 0.0, 30.0, True),
+    ]
+    # It sorts them by time, and goes on from there.
+    again = History.from_bytes(np.sort(rows, order="heard_at").tobytes())
+    assert again.to_bytes() == history.to_bytes()
 
 
 def test_what_was_said_outweighs_what_was_played():
@@ -30,6 +66,14 @@ def test_the_later_of_two_ratings_counts_whichever_arrives_first():
     early, late = (1, 0.25, 10.0, True), (1, 1.0, 20.0, True)
     assert respond(early, late).preferences.tolist() == [1.0]
     assert respond(late, early).preferences.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_play_in_between_or_after_makes_no_rating_older(order):
+    said = [(1, 0.25, 100.0, True), (1, 0.5, 300.0, False), (1, 1.0, 200.0, True)]
+    history = respond(*(said[number] for number in order))
+    assert history.preferences.tolist() == [1.0]
+    assert history.records["heard_at"].tolist() == [300.0]
 
 
 def test_plays_are_averaged():
@@ -71,7 +115,9 @@ RESPONSES = st.lists(
 
 
 def one_by_one(history, responses):
+    """Respond as requests do: each unpacks what the one before has packed."""
     for track, preference, at, rating, explicit in responses:
+        history = History.from_bytes(history.to_bytes())
         history = history.respond(track, preference, at, rating=rating, explicit=explicit)
     return history
 
