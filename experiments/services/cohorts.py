@@ -114,8 +114,9 @@ def cohort_sums(
             # Somebody may have been exposed since the exposures were counted.
             cohort["n"] = max(cohort["n"], n_rows)
             cohort |= {name: float(value) for name, value in zip(names, values, strict=True)}
+    last = min(as_of, phase.ended_at or as_of).date()
     for (_, day, _), cohort in found.items():
-        if (days := _structural_denominator(phase, metric, day, as_of)) is not None:
+        if (days := structural_denominator(metric, day, last)) is not None:
             _set_denominator(cohort, int(cohort["n"]), days)
     return found
 
@@ -145,15 +146,18 @@ def _caps(
     return caps | dict(zip(columns, cursor.fetchone(), strict=True))
 
 
-def _structural_denominator(
-    phase: Phase, metric: Metric, exposed_on: date, as_of: datetime
-) -> float | None:
-    """Return the denominator that all of a cohort share, or None where it counts events."""
+def structural_denominator(metric: Metric, exposed_on: date, last: date) -> float | None:
+    """Return the denominator that all of a cohort share, or None where it counts events.
+
+    Args:
+        metric: whose denominator it is.
+        exposed_on: the cohort's day.
+        last: the last day that counts.
+    """
     if metric.denominator == LISTENERS:
         return 1.0
     if metric.denominator != OBSERVED_DAYS:
         return None
-    last = min(as_of, phase.ended_at or as_of).date()
     days = (last - exposed_on).days + 1
     if metric.window_hours is not None:
         days = min(days, max(1, metric.window_hours // 24))

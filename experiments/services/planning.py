@@ -1,6 +1,8 @@
 """How many listeners an experiment needs, from its goal's own history."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
 
 import numpy as np
 from django.db import connection
@@ -8,7 +10,8 @@ from django.db import connection
 from experiments.core.effects import NotEstimableError
 from experiments.core.health import Check
 from experiments.core.intervals import Method
-from experiments.core.moments import Moments
+from experiments.core.measures import DISTINCT, RETURNED
+from experiments.core.moments import Moments, winsorize
 from experiments.core.power import (
     Baseline,
     Design,
@@ -17,7 +20,8 @@ from experiments.core.power import (
     plan_sequential,
     power,
 )
-from experiments.models import Experiment, ExperimentMetric, Metric
+from experiments.models import CohortMoments, Experiment, ExperimentMetric, Metric
+from experiments.services.cohorts import structural_denominator
 
 TARGET_POWER = 0.8
 MIN_HISTORY = 50
@@ -115,28 +119,57 @@ def check_power(experiment: Experiment) -> Check:
     return Check("power", True, words if report.power >= TARGET_POWER else f"Advice: {words}")
 
 
-# Exposed listeners' totals where there are any: they have the very definition the test will use.
-_FROM_TOTALS = """
-SELECT numerator, denominator FROM experiments_listenertotal
-WHERE metric_id = %s ORDER BY exposure_id DESC LIMIT 100000
-"""
+# Whoever was seen at all since the metric is kept, from the first day of that, as an exposure would
+# find them; who then did nothing that counts has zeros.
 _FROM_DAYS = """
-SELECT sum(numerator), sum(denominator) FROM experiments_listenerday WHERE metric_id = %s
-GROUP BY listener_id LIMIT 100000
+WITH known AS (
+    SELECT listener_id, min(day) AS since FROM experiments_listenerday
+    WHERE day >= (SELECT min(day) FROM experiments_listenerday WHERE metric_id = %(metric)s)
+    GROUP BY listener_id ORDER BY listener_id DESC LIMIT 100000
+)
+SELECT k.since, (SELECT max(day) FROM experiments_listenerday),
+       coalesce(sum(d.numerator), 0), coalesce(sum(d.denominator), 0)
+FROM known k LEFT JOIN experiments_listenerday d
+  ON d.listener_id = k.listener_id AND d.metric_id = %(metric)s
+ AND d.day >= k.since + %(first)s AND (%(days)s::int IS NULL OR d.day < k.since + %(days)s::int)
+GROUP BY k.listener_id, k.since
 """
 
 
 def metric_history(metric: Metric) -> Moments:
-    """Return the moments of a metric over listeners known so far, at most 100,000."""
-    for query in (_FROM_TOTALS, _FROM_DAYS):
-        with connection.cursor() as cursor:
-            cursor.execute(query, [metric.pk])
-            rows = cursor.fetchall()
-        if len(rows) >= MIN_HISTORY or query is _FROM_DAYS:
-            break
+    """Return the moments of a metric over listeners known so far.
+
+    They are the sums that the analysis reads, of everybody exposed in any phase, so that the plan
+    has the definition of the test.  Of a metric that no phase has measured they are of at most
+    100,000 listeners' days.
+    """
+    exposed = CohortMoments.objects.filter(metric=metric).added("metric_id")
+    history = exposed.get((metric.pk,), Moments.zero())
+    return history if history.n >= MIN_HISTORY else _from_days(metric)
+
+
+def _from_days(metric: Metric) -> Moments:
+    """Return the moments that listeners would have had, exposed on the first day they were seen."""
+    if metric.numerator in DISTINCT:
+        return Moments.zero()  # a day does not say which of its values were new
+    is_return = metric.numerator == RETURNED
+    days = None if metric.window_hours is None else ceil(metric.window_hours / 24)
+    with connection.cursor() as cursor:
+        given = {"metric": metric.pk, "first": int(is_return), "days": days}
+        cursor.execute(_FROM_DAYS, given)
+        rows = cursor.fetchall()
+    if metric.mature_only and days is not None:
+        rows = [row for row in rows if row[0] + timedelta(days=days) < row[1]]
     if not rows:
         return Moments.zero()
-    values = np.array(rows, dtype=np.float64)
-    if metric.kind == Metric.Kind.RATIO and values[:, 1].any():
-        return Moments.of_values(values[:, 0], values[:, 1])
-    return Moments.of_values(values[:, 0])
+    numerators = np.array([row[2] for row in rows])
+    if is_return:
+        numerators = (numerators > 0).astype(float)
+    structural = [structural_denominator(metric, since, last) for since, last, _, _ in rows]
+    is_structural = structural[0] is not None
+    denominators = np.array(structural if is_structural else [row[3] for row in rows], dtype=float)
+    if metric.cap_percentile is not None:
+        numerators = winsorize(numerators, metric.cap_percentile)
+        if not is_structural:
+            denominators = winsorize(denominators, metric.cap_percentile)
+    return Moments.of_values(numerators, denominators)

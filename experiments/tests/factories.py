@@ -16,11 +16,11 @@ def make_listener(**fields):
     return Listener.objects.create(**{"created_at": NOW - timedelta(days=30)} | fields)
 
 
-def make_draft(**fields):
+def make_draft(*, policies=("a", "b"), goal="mean_rating", **fields):
     """An experiment over two policies, in a layer of its own, not started."""
     number = next(_numbers)
     experiment = services.create_from_template(
-        key=f"exp-{number}", hypothesis="b is better", policies=["a", "b"]
+        key=f"exp-{number}", hypothesis="b is better", policies=policies, goal=goal
     )
     for name, value in ({"layer": f"layer-{number}", "seed": "fixed"} | fields).items():
         setattr(experiment, name, value)
