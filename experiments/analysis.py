@@ -111,6 +111,7 @@ def analyse(
     not corrected: a correction would make harm harder to see.
     """
     control, *treatments = variants
+    test = _Test(experiment, phase, control, options, phase.planned_end_at is not None)
     rows: dict[tuple[int, int], Result] = {}
     for metric in metrics:
         role = phase.metric_roles.get(metric.key, Role.SECONDARY)
@@ -120,10 +121,8 @@ def analyse(
         base = moments.get((metric.pk, control.pk), Moments.zero())
         for variant in treatments:
             arm = moments.get((metric.pk, variant.pk), Moments.zero())
-            rows[metric.pk, variant.pk] = _compare(
-                rows[metric.pk, variant.pk], base, arm, experiment, phase, control, options
-            )
-    _correct(rows, experiment, phase, control, options)
+            rows[metric.pk, variant.pk] = _compare(rows[metric.pk, variant.pk], base, arm, test)
+    _correct(rows, test)
     return [rows[metric.pk, variant.pk] for metric in metrics for variant in variants]
 
 
@@ -180,59 +179,54 @@ def _describe(metric: Metric, role: str, variant: Variant, arm: Moments) -> Resu
     )
 
 
-def _compare(
-    row: Result,
-    base: Moments,
-    arm: Moments,
-    experiment: Experiment,
-    phase: Phase,
-    control: Variant,
-    options: Options,
-) -> Result:
+@dataclass(frozen=True)
+class _Test:
+    """How every treatment is compared with the control."""
+
+    experiment: Experiment
+    phase: Phase
+    control: Variant
+    options: Options
+    at_planned_end: bool
+
+    def tuning_n(self, variant: Variant) -> float:
+        """Return where the sequence of a treatment is tightest."""
+        return tuning_n(self.phase, self.control, variant)
+
+    def interval(self, row: Result, found: Lift, level: float) -> Interval:
+        """Return the interval of a row's lift; a guardrail is watched on after the planned end."""
+        return interval(
+            found,
+            self.options.method,
+            alpha=level,
+            tuning_n=self.tuning_n(row.variant),
+            tuning_alpha=self.experiment.alpha,
+            at_planned_end=self.at_planned_end and row.role != Role.GUARDRAIL,
+        )
+
+
+def _compare(row: Result, base: Moments, arm: Moments, test: _Test) -> Result:
     kind, higher = row.metric.kind, row.metric.higher_is_better
+    options, alpha = test.options, test.experiment.alpha
     try:
         found = lift(base, arm, kind=kind, relative=options.relative, cuped=options.cuped)
     except NotEstimableError as error:
         return replace(row, problem=str(error))
-    tuned = tuning_n(phase, control, row.variant)
     belief = posterior(found, PRIOR)
     return replace(
         row,
         lift=found,
-        interval=_interval(found, experiment.alpha, experiment, phase, tuned, options),
+        interval=test.interval(row, found, alpha),
         harm=sequential_harm(
-            found, alpha=experiment.alpha, tuning_n=tuned, higher_is_better=higher
+            found, alpha=alpha, tuning_n=test.tuning_n(row.variant), higher_is_better=higher
         ),
         chance_to_win=belief.chance_to_win(higher_is_better=higher),
         risk=belief.risk(higher_is_better=higher)[1],
     )
 
 
-def _interval(
-    found: Lift,
-    level: float,
-    experiment: Experiment,
-    phase: Phase,
-    tuned: float,
-    options: Options,
-) -> Interval:
-    return interval(
-        found,
-        options.method,
-        alpha=level,
-        tuning_n=tuned,
-        tuning_alpha=experiment.alpha,
-        at_planned_end=phase.planned_end_at is not None,
-    )
-
-
-def _correct(
-    rows: dict[tuple[int, int], Result],
-    experiment: Experiment,
-    phase: Phase,
-    control: Variant,
-    options: Options,
-) -> None:
+def _correct(rows: dict[tuple[int, int], Result], test: _Test) -> None:
+    alpha, correction = test.experiment.alpha, test.experiment.correction
     for role in Role.values:
         family = [
             (key, row) for key, row in rows.items() if row.role == role and row.interval is not None
@@ -240,19 +234,16 @@ def _correct(
         if not family:
             continue
         p_values = [row.interval.p_value for _, row in family]
-        adjusted, levels = p_values, [experiment.alpha] * len(family)
-        if role != Role.GUARDRAIL and experiment.correction == Experiment.Correction.HOLM:
+        adjusted, levels = p_values, [alpha] * len(family)
+        if role != Role.GUARDRAIL and correction == Experiment.Correction.HOLM:
             adjusted = holm(p_values).tolist()
-            levels = holm_levels(p_values, alpha=experiment.alpha).tolist()
-        elif role != Role.GUARDRAIL and experiment.correction != Experiment.Correction.NONE:
+            levels = holm_levels(p_values, alpha=alpha).tolist()
+        elif role != Role.GUARDRAIL and correction != Experiment.Correction.NONE:
             adjusted = benjamini_hochberg(p_values).tolist()
-            levels = benjamini_hochberg_levels(p_values, alpha=experiment.alpha).tolist()
+            levels = benjamini_hochberg_levels(p_values, alpha=alpha).tolist()
         for (key, row), p_adjusted, level in zip(family, adjusted, levels, strict=True):
-            tuned = tuning_n(phase, control, row.variant)
             rows[key] = replace(
-                row,
-                p_adjusted=p_adjusted,
-                interval=_interval(row.lift, level, experiment, phase, tuned, options),
+                row, p_adjusted=p_adjusted, interval=test.interval(row, row.lift, level)
             )
 
 

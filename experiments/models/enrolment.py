@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import Listener
-from experiments.models.planning import Experiment, Variant
+from experiments.models.planning import Experiment, ExperimentMetric, Variant
 
 
 class PhaseQuerySet(models.QuerySet["Phase"]):
@@ -60,6 +60,12 @@ class Phase(models.Model):
 
     def __str__(self) -> str:
         return f"{self.experiment_id} phase {self.number}"
+
+    @property
+    def guardrails(self) -> list[str]:
+        """Keys of the metrics that must not get worse."""
+        role = ExperimentMetric.Role.GUARDRAIL
+        return [key for key, given in self.metric_roles.items() if given == role]
 
 
 class Exposure(models.Model):

@@ -90,7 +90,8 @@ def current_moments(phase: Phase, *, segment: str = "") -> dict[tuple[int, int],
     """Return the newest moments by (metric id, variant id), or those of the planned end.
 
     Fixed and hybrid tests speak once: after the planned end their numbers are the ones of that
-    day.  A segment is always the newest.
+    day.  Guardrails are watched by a sequence as long as lists are served, so they are always the
+    newest, and so is a segment.
     """
     return moments_by_phase([phase], segment=segment)[phase.pk]
 
@@ -106,8 +107,9 @@ def moments_by_phase(
         and phase.planned_end_at is not None
         and phase.experiment.method != Method.SEQUENTIAL
     ]
+    watched = [Q(phase=phase, metric__key__in=phase.guardrails) for phase in frozen]
     newest: MomentsQuerySet = CohortMoments.objects.filter(
-        phase__in=[phase for phase in phases if phase not in frozen]
+        reduce(or_, watched, Q(phase__in=[phase for phase in phases if phase not in frozen]))
     )
     if segment:
         newest = newest.filter(Q(segment=segment) | Q(segment__startswith=f"{segment}/"))
@@ -121,13 +123,18 @@ def moments_by_phase(
 
 
 def _at_planned_end(phases: Sequence[Phase]) -> MomentsQuerySet:
-    """Return the sums of each phase's last day up to its planned end."""
+    """Return the sums of each phase's last day up to its planned end, but for its guardrails."""
     points: MomentsQuerySet = TrendPoint.objects.all()
     if not phases:
         return points.none()
     days = [Q(phase=phase, as_of__lte=phase.planned_end_at.date()) for phase in phases]
     until = points.filter(reduce(or_, days)).order_by("phase_id", "-as_of").distinct("phase_id")
-    last = [Q(phase=pk, as_of=day) for pk, day in until.values_list("phase_id", "as_of")]
+    as_of = dict(until.values_list("phase_id", "as_of"))
+    last = [
+        Q(phase=phase, as_of=as_of[phase.pk]) & ~Q(metric__key__in=phase.guardrails)
+        for phase in phases
+        if phase.pk in as_of
+    ]
     return points.filter(reduce(or_, last)) if last else points.none()
 
 

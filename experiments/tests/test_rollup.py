@@ -4,12 +4,14 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from accounts.models import Listener
 from experiments import services
 from experiments.core.moments import Moments, winsorize
 from experiments.models import (
     CohortMoments,
     Exposure,
     ExposureCount,
+    Metric,
     RollUp,
     RollUpStep,
     TrendPoint,
@@ -218,6 +220,21 @@ def test_a_hybrid_test_keeps_what_it_said_at_the_planned_end():
     play_out(50, lambda v: 1.0 if v == "a" else 5.0, at=NOW + 7.5 * DAY, seed=2)
     services.roll_up(at=NOW + 9 * DAY)
     after = judging.current_moments(experiment.phases.get())
-    assert {key: moments.n for key, moments in before.items()} == {
-        key: moments.n for key, moments in after.items()
-    }
+    guardrails = set(Metric.objects.filter(key__in=phase.guardrails).values_list("pk", flat=True))
+    counts = {key: (moments.n, after[key].n) for key, moments in before.items()}
+    assert after.keys() == before.keys()
+    assert all(n == m for (metric, _), (n, m) in counts.items() if metric not in guardrails)
+    assert all(n < m for (metric, _), (n, m) in counts.items() if metric in guardrails)
+
+
+@pytest.mark.parametrize("method", ["fixed", "hybrid"])
+def test_harm_that_comes_after_the_planned_end_stops_the_variant(method):
+    experiment = make_running(planned_listeners=100, method=method)
+    variants, _ = play_out(200, lambda _: 3.5)
+    services.roll_up(at=NOW + 7 * DAY)
+    assert experiment.phases.get().verdict == "review"
+    slow = [Listener(pk=pk) for pk, variant in variants.items() if variant == "b"]
+    services.apply_events([slate(listener, at=NOW + 8 * DAY, latency_ms=90) for listener in slow])
+    services.roll_up(at=NOW + 9 * DAY)
+    assert experiment.phases.get().verdict == "roll back"
+    assert experiment.variants.get(key="b").stopped_at == NOW + 9 * DAY
