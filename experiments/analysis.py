@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from experiments.core.bayesian import NormalPrior, posterior
 from experiments.core.corrections import (
@@ -103,15 +104,28 @@ def analyse(
     variants: Sequence[Variant],
     moments: MomentsByArm,
     options: Options,
+    *,
+    on: date | None = None,
 ) -> list[Result]:
     """Return a result per metric and variant: metrics in the order given, baseline first.
 
     P-values are corrected within a role (all treatments of the goal; all treatments of all
     secondary metrics) and intervals are made at the levels the correction leaves.  Guardrails are
     not corrected: a correction would make harm harder to see.
+
+    Args:
+        experiment: the plan.
+        phase: of it.
+        metrics: what is measured.
+        variants: all of the experiment, stopped ones too, since the correction counts them.
+        moments: by metric and variant.
+        options: switches.
+        on: the day the moments are of, if they are not the newest.
     """
     control, *treatments = variants
-    test = _Test(experiment, phase, control, options, phase.planned_end_at is not None)
+    end = phase.planned_end_at
+    at_planned_end = end is not None and (on is None or on >= end.date())
+    test = _Test(experiment, phase, control, options, at_planned_end)
     rows: dict[tuple[int, int], Result] = {}
     for metric in metrics:
         role = phase.metric_roles.get(metric.key, Role.SECONDARY)

@@ -248,7 +248,7 @@ def _trend(
         return ()
     points: dict[str, list] = defaultdict(list)
     for day in sorted(by_day):
-        for row in analyse(experiment, phase, [goal], variants, by_day[day], options):
+        for row in analyse(experiment, phase, [goal], variants, by_day[day], options, on=day):
             if row.lift is not None and row.interval is not None:
                 points[row.variant.key].append((day, row.lift.estimate, row.interval))
     return tuple(TrendLine(variant, tuple(points[variant.key])) for variant in variants[1:])

@@ -1,13 +1,23 @@
 """Who met which variant, in which run of an experiment."""
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models.functions import Least
 
 from accounts.models import Listener
 from experiments.models.planning import Experiment, ExperimentMetric, Variant
+
+
+def _first_stop(variant: str, *, since: Any) -> Subquery:
+    """Return a column: when a variant was first stopped since a time, the start of a phase.
+
+    Of its history, because a new phase takes a stopped variant up again.
+    """
+    stops = Variant.history.filter(id=OuterRef(variant), stopped_at__gte=since)
+    return Subquery(stops.order_by("stopped_at").values("stopped_at")[:1])
 
 
 class PhaseQuerySet(models.QuerySet["Phase"]):
@@ -67,6 +77,25 @@ class Phase(models.Model):
         role = ExperimentMetric.Role.GUARDRAIL
         return [key for key, given in self.metric_roles.items() if given == role]
 
+    def ends(self) -> dict[int, datetime | None]:
+        """Return by variant id what `ExposureQuerySet.with_end` says of its exposures."""
+        stop = _first_stop("pk", since=self.started_at)
+        ends = Least(Value(self.ended_at, models.DateTimeField()), stop)
+        variants = Variant.objects.filter(experiment=self.experiment_id).order_by()
+        return dict(variants.values_list("pk", ends))
+
+
+class ExposureQuerySet(models.QuerySet["Exposure"]):
+    """Reads of exposures."""
+
+    def with_end(self) -> Self:
+        """Return them with `ends_at`: from then on the listener was not served by the variant.
+
+        It is when the variant was stopped or the phase ended; None while both go on.
+        """
+        stop = _first_stop("variant_id", since=OuterRef("phase__started_at"))
+        return self.annotate(ends_at=Least("phase__ended_at", stop))
+
 
 class Exposure(models.Model):
     """A listener was really served a variant, for the first time in this phase.
@@ -85,6 +114,8 @@ class Exposure(models.Model):
     history_settled = models.BooleanField(
         default=False, help_text="what the listener did before is in the totals"
     )
+
+    objects = ExposureQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -86,12 +86,15 @@ def cohort_sums(
 
     Listeners without a row did nothing that counts: they add to `n`, which comes from the counts
     of exposures, and to the sums of a denominator that does not depend on what they did.  Of a
-    metric for mature listeners only, the days whose last listener's window is over count.
+    metric for mature listeners only, the days count whose last listener's window was over before
+    the variant or the phase was stopped.
     """
     counts = ExposureCount.objects.filter(phase=phase)
     until = as_of
+    mature_after = None
     if metric.mature_only and metric.window_hours is not None:
-        mature = (as_of - timedelta(hours=metric.window_hours)).date()
+        mature_after = timedelta(hours=metric.window_hours)
+        mature = (as_of - mature_after).date()
         counts = counts.filter(exposed_on__lt=mature)
         until = datetime.combine(mature, datetime.min.time(), tzinfo=UTC)
     is_structural = metric.denominator in (LISTENERS, OBSERVED_DAYS)
@@ -114,9 +117,13 @@ def cohort_sums(
             # Somebody may have been exposed since the exposures were counted.
             cohort["n"] = max(cohort["n"], n_rows)
             cohort |= {name: float(value) for name, value in zip(names, values, strict=True)}
-    last = min(as_of, phase.ended_at or as_of).date()
-    for (_, day, _), cohort in found.items():
-        if (days := structural_denominator(metric, day, last)) is not None:
+    ends = {variant: min(as_of, end or as_of) for variant, end in phase.ends().items()}
+    for (variant, day, segment), cohort in list(found.items()):
+        if mature_after is not None and day >= (ends[variant] - mature_after).date():
+            del found[variant, day, segment]
+            continue
+        days = structural_denominator(metric, day, ends[variant].date())
+        if days is not None:
             _set_denominator(cohort, int(cohort["n"]), days)
     return found
 

@@ -189,14 +189,15 @@ def _claim_retractions(events: dict[str, ListenerEvent]) -> list[str]:
 
 def _exposures(listener_ids: Iterable[int]) -> dict[int, list[Exposure]]:
     found: dict[int, list[Exposure]] = {}
-    for exposure in Exposure.objects.filter(listener__in=listener_ids).select_related("phase"):
+    exposures = Exposure.objects.filter(listener__in=listener_ids).with_end()
+    for exposure in exposures.select_related("phase"):
         found.setdefault(exposure.listener_id, []).append(exposure)
     return found
 
 
 def _is_after_exposure(exposure: Exposure, metric: Metric, at: datetime) -> bool:
-    ended_at = exposure.phase.ended_at
-    if at < exposure.exposed_at or (ended_at is not None and at >= ended_at):
+    ends_at = exposure.ends_at
+    if at < exposure.exposed_at or (ends_at is not None and at >= ends_at):
         return False
     if metric.window_hours is None:
         return True

@@ -59,10 +59,11 @@ def judge_phase(phase: Phase, *, at: datetime) -> Verdict | None:
     options = Options(method=Method(experiment.method))
     moments = current_moments(phase)
     live = [variant for variant in variants if variant.stopped_at is None]
-    results = analyse(experiment, phase, metrics, live, moments, options)
+    # All are corrected for, as on the page: which would be stopped was not known beforehand.
+    results = analyse(experiment, phase, metrics, variants, moments, options)
     checks = _checks(phase, variants, metrics, moments, looks=phase.looks + 1)
     verdict = judge(
-        [result.comparison() for result in results if not result.is_baseline],
+        [result.comparison() for result in results if result.variant in live[1:]],
         checks,
         Plan(
             planned_listeners=phase.planned_listeners,
@@ -71,7 +72,7 @@ def judge_phase(phase: Phase, *, at: datetime) -> Verdict | None:
             method=Method(experiment.method),
         ),
         progress,
-        head_to_head=head_to_head(experiment, phase, goal, live, moments, options),
+        head_to_head=head_to_head(experiment, phase, goal, variants, moments, options),
     )
     phase.looks += 1
     phase.verdict = verdict.kind

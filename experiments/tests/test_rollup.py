@@ -1,11 +1,14 @@
 import uuid
+from collections import Counter
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from accounts.models import Listener
-from experiments import services
+from experiments import reports, services
+from experiments.analysis import Options
+from experiments.core.intervals import Method
 from experiments.core.moments import Moments, winsorize
 from experiments.models import (
     CohortMoments,
@@ -108,6 +111,49 @@ def test_days_observed_are_the_denominator_of_plays_per_day():
     services.roll_up(at=NOW + 2 * DAY)
     row = CohortMoments.objects.get(metric__key="plays_per_day")
     assert (row.sum_m, row.sum_d, row.sum_m_d, row.sum_d_d) == (6, 3, 18, 9)
+
+
+def test_a_stopped_variants_days_end_with_it():
+    experiment = make_running(policies=("a", "b", "c"))
+    variants, _ = play_out(30, lambda _: 3.5)
+    services.stop_variant(experiment.variants.get(key="b"), reason="harm", at=NOW + 2 * DAY)
+    services.roll_up(at=NOW + 9 * DAY)
+    stored = CohortMoments.objects.added("metric__key", "variant__key")
+    listeners = Counter(variants.values())
+    days = {key: stored["plays_per_day", key].sums[1] / n for key, n in listeners.items()}
+    assert days == {"a": 10, "b": 3, "c": 10}
+    assert stored["return_7d", "a"].n == listeners["a"]
+    assert ("return_7d", "b") not in stored
+
+
+def test_the_verdict_speaks_of_the_intervals_that_the_page_shows():
+    """Also when a variant was stopped, which both still correct for."""
+    experiment = make_running(planned_listeners=300, policies=("a", "b", "c"))
+    play_out(300, lambda variant: 3.9 if variant == "b" else 3.0)
+    services.stop_variant(experiment.variants.get(key="c"), reason="dull", at=NOW + 2 * DAY)
+    services.roll_up(at=NOW + 8 * DAY)
+    found = reports.report(experiment, at=NOW + 8 * DAY, options=Options())
+    (goal,) = (r for r in found.results if (r.role, r.variant.key) == ("goal", "b"))
+    shown = f"({goal.interval.low:+.1%} to {goal.interval.high:+.1%}, n = {goal.lift.n})"
+    phase = experiment.phases.get()
+    assert (phase.verdict, phase.verdict_variant) == ("ship", "b")
+    assert shown in phase.verdict_words
+
+
+def test_the_planned_end_narrows_the_interval_of_that_day_and_of_no_day_before():
+    experiment = make_running(planned_listeners=100, method="hybrid")
+    play_out(100, lambda _: 3.5)
+
+    def intervals(at):
+        services.roll_up(at=at)
+        options = Options(method=Method.HYBRID)
+        (line,) = reports.report(experiment, at=at, options=options).trend
+        return [(between.low, between.high) for _, _, between in line.points]
+
+    (then,) = intervals(NOW + DAY)
+    first, last = intervals(NOW + 7 * DAY)
+    assert first == then
+    assert last[1] - last[0] < first[1] - first[0]
 
 
 def test_a_roll_up_cut_off_in_the_middle_is_taken_up_where_it_stopped(monkeypatch):

@@ -81,6 +81,31 @@ def test_events_outside_the_window_or_before_exposure_do_not_count_after_it():
 
 
 @pytest.mark.django_db
+def test_what_listeners_do_after_their_variant_was_stopped_is_not_the_variants():
+    """Nor does a recomputation count it, even when a new phase has taken the variant up again."""
+    experiment = make_running(policies=("a", "b", "c"))
+    listeners = {}
+    while len(listeners) < 3:
+        listener = make_listener()
+        listeners[expose(listener).variant_key] = listener
+    day = timedelta(days=1)
+    services.stop_variant(experiment.variants.get(key="b"), reason="harm", at=NOW + day)
+    events = [
+        feedback(listener, rating=rating, at=NOW + at)
+        for listener in listeners.values()
+        for rating, at in ((5, day / 2), (1, 2 * day), (2, 4 * day))
+    ]
+    services.apply_events(events[::3])
+    services.apply_events(events[1::3])
+    services.begin_phase(experiment, reason="anew", at=NOW + 3 * day)
+    services.start(experiment, at=NOW + 3 * day)
+    services.apply_events(events[2::3])
+    ratings = {key: total(listener, "mean_rating") for key, listener in listeners.items()}
+    assert ratings == {"a": (6, 2), "b": (5, 1), "c": (6, 2)}
+    assert services.recompute(iter(events)).changed == 0
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("settled_first", [True, False])
 def test_history_is_the_same_whether_it_arrives_before_or_after_it_was_settled(settled_first):
     make_running()
