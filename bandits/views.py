@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from accounts.permissions import StaffOrAnalytics
 from bandits import charts, reports, services
 from bandits.models import Bandit
+from bandits.off_policy import NEWEST
 from bandits.serializers import BanditsSerializer
 from musicrec.renderers import JSONRenderer
 
@@ -37,7 +38,8 @@ class ContextualBanditsView(APIView):
                 _page(report, now=now) | {"rebuild": services.rebuild_words(bandit)}
                 for report, bandit in zip(found, bandits, strict=True)
             ]
-            return Response({"bandits": pages, "recent": reports.RECENT_CONTEXTS})
+            sizes = {"recent": reports.RECENT_CONTEXTS, "newest": NEWEST}
+            return Response({"bandits": pages, **sizes})
         return Response({"bandits": found})
 
     def handle_exception(self, exc: Exception) -> Any:

@@ -94,6 +94,7 @@ class TestPage:
         assert "<script" not in content
         assert content.count("<figure") == 8
         assert "neural_cf" in content
+        assert "at any time up to 20,000 decisions" in content
         assert not re.search(r"\b(nan|inf|None)\b", content)
 
     def test_it_costs_few_queries_however_many_decisions(
