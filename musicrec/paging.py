@@ -87,9 +87,11 @@ class KeysetPages:
 
     def _limit(self, request: Request) -> int:
         text = request.query_params.get("limit", str(self.limit))
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:5]) <= MAX_LIMIT:
+        is_short = text.isascii() and text.isdigit() and len(text) < 10
+        limit = int(text) if is_short else 0
+        if not 1 <= limit <= MAX_LIMIT:
             raise ValidationError({"limit": f"This is a whole number from 1 to {MAX_LIMIT}."})
-        return int(text)
+        return limit
 
     def _cursor(self, request: Request) -> tuple[bool, list[int] | None]:
         text = request.query_params.get("cursor", "")

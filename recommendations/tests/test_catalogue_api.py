@@ -110,6 +110,8 @@ def test_pages_hold_every_track_once_forwards_and_backwards(client, db):
         {"limit": "0"},
         {"limit": "101"},
         {"limit": "9" * 5000},
+        {"limit": "00001000000"},
+        {"limit": "00001" + "0" * 30},
         {"limit": "٣"},
         {"artist_id": "1" + "0" * 30},
         {"year_from": "NaN"},
