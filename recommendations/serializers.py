@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from accounts.vocabulary import Activity, Device, Mood
 from musicrec.fields import NumberField, SharedFields
+from recommendations.core.plays import EARLIEST
 from recommendations.models import Feedback, Track
 from recommendations.models.catalogue import AUDIO_FEATURES
 from recommendations.services.recommend import Answer, Item
@@ -300,9 +301,11 @@ class FeedbackSerializer(SharedFields, serializers.Serializer):
     occurred_at = serializers.DateTimeField(required=False)
 
     def validate_occurred_at(self, moment):
-        """Refuse the future, but for clocks that are a little fast."""
+        """Refuse the future, but for clocks that are a little fast, and what cannot have been."""
         if moment > timezone.now() + MAX_SKEW:
             raise serializers.ValidationError("This lies in the future.")
+        if moment < EARLIEST:
+            raise serializers.ValidationError(f"This lies before {EARLIEST.year}.")
         return moment
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

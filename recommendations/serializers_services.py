@@ -16,6 +16,7 @@ from rest_framework import serializers
 from accounts.vocabulary import Device, Mood
 from musicrec.fields import NumberField
 from musicrec.parsers import BadLine
+from recommendations.core.plays import EARLIEST
 from recommendations.models import Feedback
 from recommendations.models.catalogue import https_only
 from recommendations.serializers import MAX_SKEW, AnswerSerializer, SituationSerializer
@@ -333,6 +334,8 @@ def _moment(row: Mapping[str, Any], now: datetime) -> datetime | None:
         if moment is not None and _ZONED.search(value):
             if moment > now + MAX_SKEW:
                 raise BadResponse("occurred_at: This lies in the future.")
+            if moment < EARLIEST:
+                raise BadResponse(f"occurred_at: This lies before {EARLIEST.year}.")
             return moment.astimezone(now.tzinfo)
     except (ValueError, OverflowError) as error:
         if isinstance(error, BadResponse):

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+"""No response is older: a time before it is a clock that was never set, or no time at all."""
+
 SHORT_MS = 30_000
 """A play shorter than this, of a track of unknown length, counts as skipped."""
 
@@ -106,7 +108,7 @@ def read_play(row: Mapping[str, Any], *, now: float) -> Play:
             raise NotAPlay("the row has no field that tells of a play")
     if not play.artist or not play.title:
         raise NotAPlay("it is no track: artist or title is missing")
-    if not EARLIEST <= play.started_at <= now:
+    if not EARLIEST.timestamp() <= play.started_at <= now:
         raise NotAPlay("its time lies in the future, or before there was anything to export")
     return play
 

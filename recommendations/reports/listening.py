@@ -21,6 +21,7 @@ from django.db.models.functions import (
 
 from accounts.models import Listener
 from recommendations.core.content import ContentFeatures
+from recommendations.core.plays import EARLIEST
 from recommendations.models import Feedback, Recommendation, Track
 from recommendations.models.catalogue import AUDIO_FEATURES
 from recommendations.models.ledger import RecommendationQuerySet
@@ -133,9 +134,10 @@ def statistics_report(listener: Listener, *, period: str, at: datetime) -> dict[
     zone = time_zone_of(listener)
     responses = Feedback.objects.by(listener).standing()
     slates = Recommendation.objects.of(listener)
-    if length is not None:
-        responses = responses.filter(occurred_at__gt=at - length)
-        slates = slates.filter(created_at__gt=at - length)
+    # What claims to be older than that has no day, or none that a calendar of ours knows.
+    since = EARLIEST if length is None else at - length
+    responses = responses.filter(occurred_at__gte=since)
+    slates = slates.filter(created_at__gte=since)
     heard = responses.heard()
     week = [[0] * 24 for _ in range(7)]
     cells = heard.values(

@@ -205,6 +205,8 @@ def test_every_kind_of_response_is_taken(api, listener, tracks, response, prefer
         ({"kind": "like", "context": {"mood": "bored"}}, "context"),
         ({"kind": "like", "occurred_at": "2999-01-01T00:00:00Z"}, "occurred_at"),
         ({"kind": "like", "occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at"),
+        ({"kind": "like", "occurred_at": "0001-01-01T00:00:00Z"}, "occurred_at"),
+        ({"kind": "like", "occurred_at": "1989-12-31T23:59:59Z"}, "occurred_at"),
     ],
 )
 def test_a_response_that_makes_no_sense_is_refused_by_field(api, tracks, response, field):

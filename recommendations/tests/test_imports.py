@@ -173,7 +173,14 @@ def test_a_bad_listen_is_left_out_with_line_and_reason(load, catalogue, row, rea
 
 
 @pytest.mark.parametrize(
-    "moment", ["yesterday", "2999-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59-14:00"]
+    "moment",
+    [
+        "yesterday",
+        "2999-01-01",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59-14:00",
+        "0001-01-01T00:00:00Z",
+    ],
 )
 def test_a_listen_at_no_time_of_the_past_is_left_out(load, catalogue, moment):
     content = f"user_id,track_id,rating,listened_at\nmia,a,5,{moment}\nmia,b,5,2020-02-29\n"

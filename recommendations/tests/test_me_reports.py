@@ -99,6 +99,19 @@ def test_statistics_of_a_listener_without_a_time_zone_are_in_utc(api, listener, 
     assert api.get("/me/statistics").json()["n"] == 1
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", ""])
+def test_statistics_bear_a_response_that_was_taken_with_no_time_at_all(api, listener, zone):
+    listener.time_zone = zone
+    listener.save()
+    for year in (1, 2026):
+        make_feedback_row(
+            listener=listener, track=make_track(), at=datetime(year, 1, 1, tzinfo=UTC)
+        )
+    report = api.get("/me/statistics?period=all").json()
+    assert (report["n"], len(report["over_time"])) == (1, 1)
+    assert api.get("/me/taste").status_code == 200
+
+
 def test_a_period_that_is_none_is_named(api):
     assert "period" in str(api.get("/me/statistics?period=9w").json())
 

@@ -157,6 +157,13 @@ def test_rows_are_taken_each_for_itself(radio, few):
     assert Listener.objects.count() == 2
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "1989-12-31T23:59:59Z"])
+def test_a_time_before_there_was_anything_to_tell_of_is_refused_by_its_field(radio, few, moment):
+    answer = send(radio, [row(kind="like", occurred_at=moment), row(kind="like")])
+    assert statuses(answer) == ["refused", "recorded"]
+    assert answer["results"][0]["detail"] == "occurred_at: This lies before 1990."
+
+
 def test_the_same_rows_again_change_nothing(radio, few):
     rows = [row(event_id=f"e{n}", kind="play") for n in range(3)]
     send(radio, rows)

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import ServiceAccount
+from recommendations.core.plays import EARLIEST
 from recommendations.services.catalogue import touch_catalogue
 from recommendations.services.imports.reading import (
     BadRow,
@@ -193,4 +194,6 @@ def _time(cell: str, now: datetime) -> str | None:
         raise BadRow(f"listened_at is no ISO 8601 time: {cell[:50]!r}") from None
     if moment > now:
         raise BadRow(f"listened_at lies in the future: {cell[:50]}")
+    if moment < EARLIEST:
+        raise BadRow(f"listened_at lies before {EARLIEST.year}: {cell[:50]}")
     return moment.isoformat()
