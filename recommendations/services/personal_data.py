@@ -154,7 +154,7 @@ def _with_track_ids(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 @transaction.atomic
 def erase(listener: Listener) -> None:
-    """Make a person go away.
+    """Make a person go away; who is gone already, as by a second request at once, stays gone.
 
     The account, what they stated, their taste, sessions, tokens and imports are deleted.  The
     ledger, responses, decisions and exposures stay for the statistics and belong to nobody; what
@@ -163,13 +163,14 @@ def erase(listener: Listener) -> None:
     Raises:
         StaffAccount: the listener is a member of staff.
     """
-    user = listener.user
-    if user is not None and user.is_staff:
-        raise StaffAccount("A member of staff is removed by another one, in the admin.")
     # Whatever a request or an import of theirs is doing comes to its end first.  The locks are
     # taken in the order of those who write many responses at once, so that nobody waits in a
     # circle; this first one lets through who holds the taste and refers to the listener.
-    Listener.objects.select_for_update(no_key=True).get(pk=listener.pk)
+    if Listener.objects.select_for_update(no_key=True).filter(pk=listener.pk).first() is None:
+        return
+    user = listener.user
+    if user is not None and user.is_staff:
+        raise StaffAccount("A member of staff is removed by another one, in the admin.")
     Taste.objects.select_for_update().filter(listener=listener).first()
     Listener.objects.select_for_update().get(pk=listener.pk)
     # A client chooses event ids, and may put anything into them and into the context.

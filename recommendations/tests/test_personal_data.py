@@ -198,6 +198,19 @@ def test_staff_do_not_erase_themselves(mia):
     assert Listener.objects.filter(pk=listener.pk).exists()
 
 
+@pytest.mark.parametrize("of_user", [True, False])
+def test_of_two_who_erase_a_listener_at_once_the_second_finds_nothing_to_do(tracks, of_user):
+    if of_user:
+        listener = accounts.register(email=EMAIL, password=PASSWORD)
+    else:
+        listener = Listener.objects.create(external_id="customer-unmistakable")
+    second = Listener.objects.get(pk=listener.pk)  # read before the first is done
+    make_feedback(listener=listener, track=tracks[0])
+    personal_data.erase(listener)
+    personal_data.erase(second)
+    assert not Listener.objects.exists()
+
+
 def test_a_listener_without_an_account_is_erased_alike(tracks):
     listener = Listener.objects.create(external_id="customer-unmistakable")
     row = make_feedback(listener=listener, track=tracks[0])
