@@ -298,6 +298,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A music recommender that learns from every response before the next request.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "PATH_CONVERTER_OVERRIDES": {"id": str},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "musicrec.schema.add_problem",

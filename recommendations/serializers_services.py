@@ -133,7 +133,8 @@ class ListenerFactsSerializer(serializers.Serializer):
 class ListenerInputSerializer(ListenerFactsSerializer):
     """A listener under the service's own id."""
 
-    user_id = serializers.RegexField(r"^[^/\x00-\x1f]+\Z", max_length=128)
+    # A slash at its end is more likely that of an address than of an id.
+    user_id = serializers.RegexField(r"^[^\x00-\x1f]*[^/\x00-\x1f]\Z", max_length=128)
 
 
 class UpsertedListenersSerializer(serializers.Serializer):

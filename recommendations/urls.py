@@ -1,8 +1,21 @@
 """Addresses of recommendations."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from recommendations.views import catalogue, covers, home, listening, me, my_data, probes, services
+
+
+class IdConverter(StringConverter):
+    """An id as others chose it, whatever is in it: a slash (``%2F`` or plain), a line break.
+
+    It takes all that follows, so an address that goes on after it stands before one that ends.
+    """
+
+    regex = r"(?s:.+)"
+
+
+register_converter(IdConverter, "id")
 
 urlpatterns = [
     path("recommend", listening.RecommendView.as_view(), name="api-recommend"),
@@ -13,14 +26,14 @@ urlpatterns = [
     path("metrics", probes.metrics, name="metrics"),
     path("recommend/rows", listening.RecommendRowsView.as_view(), name="api-recommend-rows"),
     path("tracks", catalogue.TracksView.as_view(), name="api-tracks"),
-    path("tracks/<str:track_id>", catalogue.TrackView.as_view(), name="api-track"),
     path(
-        "tracks/<str:track_id>/similar",
+        "tracks/<id:track_id>/similar",
         catalogue.SimilarTracksView.as_view(),
         name="api-similar-tracks",
     ),
-    path("tracks/<str:track_id>/cover.svg", covers.track_cover, name="track-cover"),
-    path("genres/<str:genre>/cover.svg", covers.genre_cover, name="genre-cover"),
+    path("tracks/<id:track_id>/cover.svg", covers.track_cover, name="track-cover"),
+    path("tracks/<id:track_id>", catalogue.TrackView.as_view(), name="api-track"),
+    path("genres/<id:genre>/cover.svg", covers.genre_cover, name="genre-cover"),
     path("artists", catalogue.ArtistsView.as_view(), name="api-artists"),
     path("artists/<int:artist_id>", catalogue.ArtistView.as_view(), name="api-artist"),
     path("genres", catalogue.GenresView.as_view(), name="api-genres"),
@@ -31,8 +44,8 @@ urlpatterns = [
     path("recommend/batch", services.BatchView.as_view(), name="api-recommend-batch"),
     path("export/<str:what>", services.ExportView.as_view(), name="api-export"),
     path("listeners", services.ListenersView.as_view(), name="api-listeners"),
-    path("listeners/<str:user_id>", services.ListenerView.as_view(), name="api-listener"),
-    path("feedback/<path:event_id>", me.FeedbackDetailView.as_view(), name="api-feedback-detail"),
+    path("listeners/<id:user_id>", services.ListenerView.as_view(), name="api-listener"),
+    path("feedback/<id:event_id>", me.FeedbackDetailView.as_view(), name="api-feedback-detail"),
     path("me", me.MeView.as_view(), name="api-me"),
     path("me/state", me.StateView.as_view(), name="api-me-state"),
     path("me/history", me.HistoryView.as_view(), name="api-me-history"),

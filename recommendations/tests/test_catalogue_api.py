@@ -1,5 +1,7 @@
 """Reading the catalogue, as a client does."""
 
+from urllib.parse import quote
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -123,6 +125,17 @@ def test_a_query_that_makes_no_sense_is_refused_by_name(client, few, query):
     answer = client.get("/tracks", query)
     assert answer.status_code == 400, answer.content
     assert next(iter(query)) in answer.content.decode()
+
+
+@pytest.mark.parametrize("track_id", ["AC/DC-1", "/1", "a\nb", "similar/1", "cover.svg"])
+def test_a_track_whose_id_stands_badly_in_an_address_is_found(client, track_id, db):
+    make_track(track_id=track_id)
+    make_catalogue(3)
+    address = f"/tracks/{quote(track_id, safe='')}"
+    assert get(client, address)["track_id"] == track_id
+    assert track_id not in ids({"results": get(client, f"{address}/similar")})
+    assert client.get(f"{address}/cover.svg").headers["Content-Type"] == "image/svg+xml"
+    assert client.get(f"/tracks/{track_id}").status_code == 200 or "\n" in track_id
 
 
 def test_a_track_tells_all(client, few):

@@ -1,5 +1,7 @@
 """Covers as images: the same SVG as the pages draw, and a 404 where there is nothing to draw."""
 
+from urllib.parse import quote
+
 import pytest
 
 from recommendations.core.cover import cover_svg
@@ -25,6 +27,13 @@ def test_cover_is_drawn_from_the_track(client):
 def test_track_without_features_has_a_cover_too(client):
     track = make_track(energy=None, valence=None)
     assert client.get(f"/tracks/{track.track_id}/cover.svg").status_code == 200
+
+
+@pytest.mark.parametrize("genre", ["R&B/soul", "r&b", "and/or/"])
+def test_a_genre_has_a_cover_whatever_is_in_its_name(client, genre):
+    make_track(genres=[genre.lower()])
+    address = f"/genres/{quote(genre, safe='')}/cover.svg"
+    assert client.get(address).headers["Content-Type"] == "image/svg+xml"
 
 
 @pytest.mark.parametrize("address", ["/tracks/none/cover.svg", "/genres/none/cover.svg"])

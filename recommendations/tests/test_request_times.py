@@ -68,5 +68,5 @@ def test_each_request_is_counted_under_its_route_and_a_list_under_its_strategy(a
     module.request_times.flush()
     rows = {row.endpoint: row for row in RequestMinute.objects.all()}
     assert rows["POST recommend"].strategy == answer.json()["strategy"]
-    assert "GET tracks/<str:track_id>/similar" in rows
+    assert "GET tracks/<id:track_id>/similar" in rows
     assert "GET (no such address)" in rows

@@ -4,6 +4,7 @@ import itertools
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -122,6 +123,28 @@ def test_an_erased_listener_is_gone_and_their_slates_are_nobodys(radio, few):
     assert not Taste.objects.exists()
     assert Recommendation.objects.get().listener is None
     assert Feedback.objects.get().listener is None
+
+
+@pytest.mark.parametrize("user_id", ["tenant/42", "/42", "a\nb", "42/", "x/recommend"])
+@pytest.mark.parametrize("door", ["/feedback", "/feedback/bulk"])
+def test_a_listener_whose_id_stands_badly_in_an_address_is_found_and_erased(
+    radio, few, user_id, door
+):
+    said = row(user=user_id, kind="like")
+    assert radio.post(door, [said] if door.endswith("bulk") else said).status_code in (200, 201)
+    address = f"/listeners/{quote(user_id, safe='')}"
+    assert radio.get(address).json()["user_id"] == user_id
+    assert radio.delete(address).status_code == 204
+    assert radio.get(address).status_code == 404
+    assert not Listener.objects.exists()
+
+
+def test_a_listener_of_a_tenant_is_changed_like_any_other(radio):
+    assert radio.put("/listeners/tenant%2F42", {"country": "SE"}).status_code == 200
+    assert radio.put("/listeners", [{"user_id": "tenant/42"}]).json()["updated"] == 1
+    assert radio.get("/listeners/tenant/42").json()["country"] == "SE"
+    answer = radio.put("/listeners/42/", {"country": "SE"})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["user_id"])
 
 
 # -- feedback in bulk --------------------------------------------------------------------------
