@@ -8,6 +8,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.headless.adapter import DefaultHeadlessAdapter
+from django.db import transaction
 from django.forms import BaseForm
 from django.http import HttpRequest, RawPostDataException
 
@@ -75,6 +76,15 @@ class AccountAdapter(DefaultAccountAdapter):
         if commit:
             services.listener_of(user)
         return user
+
+    @transaction.atomic
+    def set_password(self, user: User, password: str) -> None:
+        """Set a password, changed or reset; who knew the old one keeps no token that it gave.
+
+        Sessions other than the present one end by themselves: they hold a hash of the password.
+        """
+        super().set_password(user, password)
+        services.revoke_tokens(user=user)
 
     def logout(self, request: HttpRequest) -> None:
         """End the session, and with it the tokens that were given to it."""

@@ -5,19 +5,33 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import Listener, ServiceAccount, ServiceKey, User
 from accounts.service_accounts import Scope
-from accounts.services import revoke_service_key
+from accounts.services import revoke_service_key, revoke_tokens
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A password that staff set for somebody."""
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> User:
+        """Set it, and end the tokens that the old one gave."""
+        user: User = super().save(commit)
+        revoke_tokens(user=user)
+        return user
 
 
 @admin.register(User)
 class EmailUserAdmin(UserAdmin):
     """Users, by email."""
 
+    change_password_form = PasswordForm
     ordering = ("email",)
     list_display = ("email", "is_staff", "is_active", "last_login")
     search_fields = ("email",)

@@ -108,6 +108,11 @@ def revoke_token(*, user: User, secret: str) -> None:
     ApiToken.objects.filter(user=user, digest=ApiToken.digest_of(secret)).delete()
 
 
+def revoke_tokens(*, user: User) -> None:
+    """Delete every token of the API that `user` has, those of apps' logins too."""
+    ApiToken.objects.of(user).delete()
+
+
 class StatedPreferences(TypedDict, total=False):
     """What a listener may say they like; each part may be left out."""
 
