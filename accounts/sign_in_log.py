@@ -47,6 +47,11 @@ def token_refused(user: User) -> None:
     logger.warning("second_factor_refused", account=user.pk)
 
 
+def unverified(user: User) -> None:
+    """Note that a right password came for an address that has yet to be verified."""
+    logger.warning("unverified_refused", account=user.pk)
+
+
 def tried_too_often(email: str) -> None:
     """Note that no more passwords are tried for an account for now."""
     logger.warning("tried_too_often", account=_account_of(email))

@@ -37,6 +37,12 @@ from accounts.serializers import (
     TokenSerializer,
 )
 from accounts.service_accounts import Scope
+from accounts.verification import (
+    EmailUnverified,
+    must_be_verified,
+    refuse_unverified,
+    tell_owner,
+)
 
 
 class RegisterView(APIView):
@@ -51,11 +57,20 @@ class RegisterView(APIView):
         """Create a listener with a password and answer their id and a token."""
         serializer = RegistrationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        listener = services.register(**serializer.validated_data)
+        try:
+            listener = services.register(**serializer.validated_data)
+        except services.EmailTaken:
+            if not must_be_verified():
+                raise
+            # The answer is that to a free address; that it has an account its owner alone is told.
+            tell_owner(request._request, serializer.validated_data["email"])
+            raise EmailUnverified from None
         address = EmailAddress.objects.get_primary(listener.user)
         send_verification_email_to_address(request._request, address, signup=True)
         # Whoever keeps what a visitor did moves it to the account now.
         user_signed_up.send(sender=User, request=request._request, user=listener.user)
+        if must_be_verified():
+            raise EmailUnverified
         token = services.issue_token(user=listener.user, name="registration", at=timezone.now())
         return Response({"user_id": listener.key, "token": token}, status=status.HTTP_201_CREATED)
 
@@ -92,6 +107,7 @@ class TokenView(APIView):
         )
         if user is None:
             raise AuthenticationFailed("The email or the password is wrong, or tried too often.")
+        refuse_unverified(request._request, user, email)
         asked = has_authenticator(user)
         if asked and not check_code(user, serializer.validated_data.get("code", "")):
             sign_in_log.token_refused(user)

@@ -15,8 +15,8 @@ class RecommendationsConfig(AppConfig):
 
         from experiments import ledger
         from recommendations.services.effects import all_listener_events
-        from recommendations.services.visitors import join_account
+        from recommendations.services.visitors import join_account, join_new_account
 
         ledger.register(all_listener_events)
-        user_signed_up.connect(join_account, dispatch_uid="recommendations.signed_up")
+        user_signed_up.connect(join_new_account, dispatch_uid="recommendations.signed_up")
         user_logged_in.connect(join_account, dispatch_uid="recommendations.logged_in")

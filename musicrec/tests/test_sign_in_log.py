@@ -63,6 +63,14 @@ def test_coming_in_by_the_api(lines, user):
 
 
 @pytest.mark.django_db
+def test_a_right_password_for_an_address_that_is_not_verified(lines, user, settings):
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    body = {"email": user.email, "password": PASSWORD}
+    assert Client().post("/auth/token", body, content_type="application/json").status_code == 403
+    assert lines() == [("unverified_refused", user.pk)]
+
+
+@pytest.mark.django_db
 def test_trying_too_often(lines, user):
     for _ in range(11):
         body = {"email": user.email, "password": "wrong"}

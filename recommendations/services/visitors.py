@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from accounts.models import Listener, Preferences, User
 from accounts.services import listener_of, set_preferences
+from accounts.verification import must_be_verified
 from accounts.visitors import forget_visitor, visitor_in
 from recommendations.models import Feedback, Recommendation
 from recommendations.services import effects, hiding, personal_data, trend
@@ -33,13 +34,20 @@ def state_what_is_named(visitor: Listener, wishes: Mapping[str, Any]) -> None:
         visitor.preferences = set_preferences(listener=visitor, **named)
 
 
+def join_new_account(sender: object, **signed_up: Any) -> None:
+    """Move what a session did as a visitor to the account that signs up with it; a receiver.
+
+    Where addresses are verified first, it waits for the login: a visitor that goes at once would
+    tell who signs up that the address was free.
+    """
+    if not must_be_verified():
+        join_account(sender, **signed_up)
+
+
 def join_account(
     sender: object, request: HttpRequest | None = None, user: User | None = None, **_: Any
 ) -> None:
-    """Move what a session did as a visitor to the account that signs up or in with it.
-
-    A receiver of the signals of both; after the first there is no visitor in the session any more.
-    """
+    """Move what a session did as a visitor to the account that signs in with it; a receiver."""
     session = getattr(request, "session", None)
     if session is None or user is None:
         return

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -147,6 +148,24 @@ def test_registering_by_the_api_in_a_visited_browser_keeps_it_too(tracks):
     visit(client)
     client.post("/auth/register", {"email": EMAIL, "password": PASSWORD})
     assert Feedback.objects.by(Listener.objects.get()).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("door", "refused"), [("/auth/register", 403), ("/_allauth/browser/v1/auth/signup", 401)]
+)
+def test_where_mail_must_be_verified_the_visitor_stays_one_until_the_login(
+    tracks, settings, door, refused
+):
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    client = browser()
+    visit(client)
+    assert client.post(door, {"email": EMAIL, "password": PASSWORD}).status_code == refused
+    visitor = Listener.objects.get(is_visitor=True)  # as after asking for a taken address
+    assert Feedback.objects.get().listener == visitor
+    EmailAddress.objects.update(verified=True)
+    client.post("/account/login", {"login": EMAIL, "password": PASSWORD}, format="multipart")
+    assert Feedback.objects.get().listener == Listener.objects.get(user__email=EMAIL)
+    assert not Listener.objects.filter(pk=visitor.pk).exists()
 
 
 def test_new_visitors_from_one_address_are_limited(tracks, one_minute):
