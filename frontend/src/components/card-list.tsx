@@ -1,7 +1,7 @@
 import { lazy, Suspense, useCallback, useMemo, useState, type FocusEvent, type KeyboardEvent } from "react";
 import type { Item } from "@/api/types";
-import type { Kind } from "@/api/calls";
-import { hide, hidden, respond, responses, undoEvent, type Situation } from "@/lib/acts";
+import type { Kind, Wishes } from "@/api/calls";
+import { hide, hidden, respond, responses, undoEvent } from "@/lib/acts";
 import { playLink } from "@/lib/music-services";
 import { useMusicService } from "@/lib/me";
 import { useObservable } from "@/lib/observable";
@@ -15,7 +15,8 @@ const TrackSheet = lazy(() => import("./track-sheet"));
 interface CardListProps {
   label: string;
   tracks: readonly CardTrack[];
-  situation?: Situation;
+  /** For which moment they were asked for. */
+  wishes?: Wishes;
   /** One line that scrolls sideways instead of a grid. */
   isShelf?: boolean;
   newTracks?: ReadonlySet<string>;
@@ -24,7 +25,7 @@ interface CardListProps {
 }
 
 /** Cards with everything one can do with a track, by pointer, touch and key. */
-export function CardList({ label, tracks, situation, isShelf, newTracks, eager = 0 }: CardListProps) {
+export function CardList({ label, tracks, wishes, isShelf, newTracks, eager = 0 }: CardListProps) {
   const answered = useObservable(responses);
   const service = useMusicService();
   const [active, setActive] = useState<string>();
@@ -34,15 +35,15 @@ export function CardList({ label, tracks, situation, isShelf, newTracks, eager =
 
   const acts = useMemo<CardActs>(
     () => ({
-      onRate: (track, rating) => void respond(track, { kind: "rating", rating }, situation),
-      onLike: (track) => toggle(track, "like", situation),
-      onSave: (track) => toggle(track, "save", situation),
-      onSkip: (track) => void respond(track, { kind: "skip" }, situation),
+      onRate: (track, rating) => void respond(track, { kind: "rating", rating }, wishes),
+      onLike: (track) => toggle(track, "like", wishes),
+      onSave: (track) => toggle(track, "save", wishes),
+      onSkip: (track) => void respond(track, { kind: "skip" }, wishes),
       onHide: (track) => void hide(track, { what: "track" }),
-      onPlay: (track) => void respond(track, { kind: "play" }, situation),
+      onPlay: (track) => void respond(track, { kind: "play" }, wishes),
       onMore: setOpen,
     }),
-    [situation],
+    [wishes],
   );
 
   const onKeyDown = useCallback(
@@ -102,10 +103,10 @@ export function CardList({ label, tracks, situation, isShelf, newTracks, eager =
 }
 
 /** Like or save; a second press takes it back. */
-function toggle(track: CardTrack, kind: Kind, situation: Situation | undefined): void {
+function toggle(track: CardTrack, kind: Kind, wishes: Wishes | undefined): void {
   const response = responses.get()[track.track_id];
   if (response?.kind === kind) void undoEvent(response.eventId, track);
-  else void respond(track, { kind }, situation);
+  else void respond(track, { kind }, wishes);
 }
 
 /** Return the tracks that were neither skipped nor hidden during this visit. */

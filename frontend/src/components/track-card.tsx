@@ -1,14 +1,14 @@
 import { Bookmark, EyeOff, Heart, MoreHorizontal, Play, SkipForward } from "lucide-react";
 import { memo } from "react";
 import { Link } from "react-router";
-import type { Item, Track } from "@/api/types";
-import type { Response } from "@/lib/acts";
+import type { Item } from "@/api/types";
+import type { Listed, Response } from "@/lib/acts";
 import { playLink } from "@/lib/music-services";
 import { Cover } from "./cover";
 import { Stars } from "./stars";
 import styles from "./track-card.module.css";
 
-export type CardTrack = Track & Partial<Pick<Item, "explanation" | "strategy" | "explored">>;
+export type CardTrack = Listed & Partial<Pick<Item, "explanation" | "strategy" | "explored">>;
 
 export interface CardActs {
   onRate: (track: CardTrack, rating: number) => void;

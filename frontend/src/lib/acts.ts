@@ -41,6 +41,9 @@ export const hidden = new Observable<{ tracks: ReadonlySet<string>; artists: Rea
 });
 export const notice = new Observable<Notice | undefined>(undefined);
 
+/** A track, and the list that it was recommended on, where it was on one. */
+export type Listed = Track & { recommendation_id?: string };
+
 type Subject = Pick<Track, "track_id" | "track_name" | "artist" | "artist_id">;
 interface Undoable {
   id: string;
@@ -69,11 +72,6 @@ export function bind(user: string, queries: QueryClient): () => void {
   };
 }
 
-export interface Situation {
-  recommendationId?: string | null;
-  wishes?: Wishes;
-}
-
 const DONE: Record<Kind, (track: Subject, rating?: number) => string> = {
   rating: (track, rating) => `Rated ${track.track_name} ${rating} of 5.`,
   like: (track) => `Liked ${track.track_name}.`,
@@ -84,11 +82,11 @@ const DONE: Record<Kind, (track: Subject, rating?: number) => string> = {
   hide: (track) => `Hid ${track.track_name}.`,
 };
 
-/** Respond to a track. */
+/** Respond to a track, in the moment that it was asked for. */
 export async function respond(
-  track: Subject,
+  track: Subject & Pick<Listed, "recommendation_id">,
   what: { kind: Kind; rating?: number; completion?: number },
-  { recommendationId, wishes = {} }: Situation = {},
+  wishes: Wishes = {},
 ): Promise<void> {
   const act = stamp({
     op: "feedback",
@@ -96,7 +94,7 @@ export async function respond(
       track_id: track.track_id,
       ...what,
       event_id: "",
-      recommendation_id: recommendationId ?? undefined,
+      recommendation_id: track.recommendation_id,
       context: { mood: wishes.mood, device_type: wishes.device_type },
     },
   });

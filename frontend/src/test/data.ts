@@ -31,7 +31,7 @@ export function makeItem(n: number, fields: Partial<Item> = {}): Item {
   } as Item;
 }
 
-export function makeSlate(numbers: number[]): Slate {
+export function makeSlate(numbers: number[], fields: Partial<Slate> = {}): Slate {
   return {
     recommendation_id: "8b9f9c43-8a33-4a77-a3a5-2d1a8d2f6f10",
     policy: "contextual_bandit",
@@ -42,11 +42,12 @@ export function makeSlate(numbers: number[]): Slate {
     fallback: null,
     generated_at: "2026-01-05T20:00:00Z",
     recommendations: numbers.map((n) => makeItem(n)),
+    ...fields,
   };
 }
 
-export function makeRow(key: string, numbers: number[]): Row {
-  return { key: key as Row["key"], title: `Row ${key}`, why: `Why ${key}`, slate: makeSlate(numbers) };
+export function makeRow(key: string, numbers: number[], slate: Partial<Slate> = {}): Row {
+  return { key: key as Row["key"], title: `Row ${key}`, why: `Why ${key}`, slate: makeSlate(numbers, slate) };
 }
 
 export function makeMe(fields: Partial<Me> = {}): Me {

@@ -21,22 +21,35 @@ export function describeChange(before: readonly Item[], after: readonly Item[]):
     .join(" ");
 }
 
+/** A track as shown, with the list that it came with: one that was kept is on an earlier list than its neighbours. */
+export type ShownItem = Item & { recommendation_id: string };
+
+export interface ShownRow extends Pick<Row, "key" | "title" | "why"> {
+  strategy: Row["slate"]["strategy"];
+  items: ShownItem[];
+}
+
+/** Return a row of an answer as it is shown. */
+export function showRow({ key, title, why, slate }: Row): ShownRow {
+  const { recommendation_id, strategy, recommendations } = slate;
+  return { key, title, why, strategy, items: recommendations.map((item) => ({ ...item, recommendation_id })) };
+}
+
 /**
  * Return the rows to show: the new answer, with the tracks just responded to in their old places.
  *
  * The server does not recommend again what was rated or liked; taking the card away under the
  * pointer would also take away the rating one has just given.
  */
-export function keepAnswered(before: readonly Row[], after: readonly Row[]): Row[] {
+export function keepAnswered(before: readonly ShownRow[], after: readonly ShownRow[]): ShownRow[] {
   return after.map((row) => {
-    const old = before.find((one) => one.key === row.key)?.slate.recommendations ?? [];
-    const fresh = row.slate.recommendations;
-    const names = new Set(fresh.map((item) => item.track_id));
-    const merged = [...fresh];
+    const old = before.find((one) => one.key === row.key)?.items ?? [];
+    const names = new Set(row.items.map((item) => item.track_id));
+    const merged = [...row.items];
     old.forEach((item, i) => {
       if (!names.has(item.track_id) && isAnswered(item)) merged.splice(i, 0, item);
     });
-    return { ...row, slate: { ...row.slate, recommendations: merged.slice(0, Math.max(fresh.length, old.length)) } };
+    return { ...row, items: merged.slice(0, Math.max(row.items.length, old.length)) };
   });
 }
 

@@ -8,12 +8,15 @@ import { ForYou } from "./for-you";
 const firstRow = () => within(screen.getByRole("list", { name: "Row for_now" }));
 const titles = () => firstRow().getAllByRole("heading", { level: 3 }).map((heading) => heading.textContent);
 
-/** Let the server take responses, and answer with each list in turn. */
+/** Let the server take responses, and answer with each list in turn: `list-1` and so on. */
 function listen(...lists: number[][]) {
   const taken: Record<string, unknown>[] = [];
   let asked = 0;
   server.use(
-    http.post("/recommend/rows", () => HttpResponse.json({ rows: [makeRow("for_now", lists[Math.min(asked++, lists.length - 1)] ?? [])] })),
+    http.post("/recommend/rows", () => {
+      asked = Math.min(asked + 1, lists.length);
+      return HttpResponse.json({ rows: [makeRow("for_now", lists[asked - 1] ?? [], { recommendation_id: `list-${asked}` })] });
+    }),
     http.post("/feedback", async ({ request }) => {
       const body = (await request.json()) as Record<string, unknown>;
       taken.push(body);
@@ -38,7 +41,32 @@ test("a rating stays on its card, the list changes around it and says what came 
   expect(within(screen.getByRole("group", { name: "Rate Track 2" })).getByRole("button", { name: "5 of 5" })).toHaveAttribute("aria-pressed", "true");
   expect(screen.getByTestId("live")).toHaveTextContent("New here: Track 9. Gone: Track 1.");
   expect(taken).toHaveLength(1);
-  expect(taken[0]).toMatchObject({ track_id: "t2", kind: "rating", rating: 5, recommendation_id: "8b9f9c43-8a33-4a77-a3a5-2d1a8d2f6f10" });
+  expect(taken[0]).toMatchObject({ track_id: "t2", kind: "rating", rating: 5, recommendation_id: "list-1" });
+});
+
+test("a response names the list that showed its card, also where the others came later", async () => {
+  const taken = listen([1, 2, 3, 4], [3, 4, 9]);
+  const { user } = await show(<ForYou />);
+  await user.click(within(await screen.findByRole("group", { name: "Rate Track 2" })).getByRole("button", { name: "3 of 5" }));
+  await waitFor(() => expect(titles()).toEqual(["Track 3", "Track 2", "Track 4", "Track 9"]));
+  const like = (name: string) => within(screen.getByRole("article", { name })).getByRole("button", { name: "Like" });
+  await user.click(like("Track 2 by Artist 2"));
+  await user.click(like("Track 9 by Artist 0"));
+  await waitFor(() => expect(taken).toHaveLength(3));
+  expect(taken.map((body) => [body.track_id, body.kind, body.recommendation_id])).toEqual([
+    ["t2", "rating", "list-1"],
+    ["t2", "like", "list-1"],
+    ["t9", "like", "list-2"],
+  ]);
+});
+
+test("new lists hold nothing of what was answered in the old ones", async () => {
+  listen([1, 2, 3, 4], [3, 4, 9], [5, 6, 7]);
+  const { user } = await show(<ForYou />);
+  await user.click(within(await screen.findByRole("group", { name: "Rate Track 2" })).getByRole("button", { name: "5 of 5" }));
+  await waitFor(() => expect(titles()).toEqual(["Track 3", "Track 2", "Track 4", "Track 9"]));
+  await user.click(screen.getByRole("button", { name: "Make new lists" }));
+  await waitFor(() => expect(titles()).toEqual(["Track 5", "Track 6", "Track 7"]));
 });
 
 test("a skipped card leaves before the server answers", async () => {

@@ -2,12 +2,12 @@ import { Button } from "@chakra-ui/react";
 import { useCallback, useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Wishes } from "@/api/calls";
-import type { Row } from "@/api/types";
 import { CardList, useShown } from "@/components/card-list";
 import { Empty, Failure, Waiting } from "@/components/states";
 import { Strategy } from "@/components/strategy";
 import { detectDevice } from "@/lib/device";
 import { partOfDay } from "@/lib/time";
+import type { ShownRow } from "./changes";
 import { Dials } from "./dials";
 import styles from "./for-you.module.css";
 import { N_PER_ROW, useRows } from "./use-rows";
@@ -15,7 +15,7 @@ import { N_PER_ROW, useRows } from "./use-rows";
 /** The list of now, and rows that each say why they are there. */
 export function ForYou() {
   const [wishes, change] = useWishes();
-  const { rows, entered, error, isPending, isRanking, refetch } = useRows(wishes);
+  const { rows, entered, error, isPending, isRanking, refetch, renew } = useRows(wishes);
   const now = new Date();
   return (
     <div className={styles.page}>
@@ -23,7 +23,7 @@ export function ForYou() {
         <h1>
           {now.toLocaleDateString("en-GB", { weekday: "long" })} {partOfDay(now)}
         </h1>
-        <Button variant="ghost" size="sm" onClick={() => void refetch()} disabled={isRanking} aria-label="Make new lists">
+        <Button variant="ghost" size="sm" onClick={() => void renew()} disabled={isRanking} aria-label="Make new lists">
           New lists
         </Button>
       </header>
@@ -53,28 +53,26 @@ export function ForYou() {
 }
 
 interface RowProps {
-  row: Row;
+  row: ShownRow;
   wishes: Wishes;
   entered: ReadonlySet<string>;
   isFirst: boolean;
 }
 
 function RowSection({ row, wishes, entered, isFirst }: RowProps) {
-  const tracks = useShown(row.slate.recommendations);
-  const id = row.slate.recommendation_id;
-  const situation = useMemo(() => ({ recommendationId: id, wishes }), [id, wishes]);
+  const tracks = useShown(row.items);
   if (tracks.length === 0) return null;
   return (
     <section className="section" aria-labelledby={`row-${row.key}`} data-row={row.key}>
       <div className="head">
         <h2 id={`row-${row.key}`}>{row.title}</h2>
-        {isFirst && <Strategy strategy={row.slate.strategy} />}
+        {isFirst && <Strategy strategy={row.strategy} />}
       </div>
       {!isFirst && row.why && <p className={styles.why}>{row.why}</p>}
       <CardList
         label={row.title}
         tracks={tracks}
-        situation={situation}
+        wishes={wishes}
         isShelf={!isFirst}
         newTracks={entered}
         eager={isFirst ? 6 : 0}

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { recommendRows, type Wishes } from "@/api/calls";
 import type { Row } from "@/api/types";
 import { sayEffect } from "@/lib/acts";
-import { describeChange, keepAnswered } from "./changes";
+import { describeChange, keepAnswered, showRow, type ShownRow } from "./changes";
 
 export const N_PER_ROW = 12;
 
@@ -19,8 +19,9 @@ export const rowsQuery = (wishes: Wishes) =>
 
 interface Shown {
   of: readonly Row[];
-  rows: Row[];
-  wishes: string;
+  rows: ShownRow[];
+  /** What they were asked for: wishes, and which time one asked for new ones. */
+  wish: string;
   /** Tracks that came with the last answer. */
   entered: ReadonlySet<string>;
 }
@@ -30,22 +31,23 @@ const NONE: ReadonlySet<string> = new Set();
 /** The rows as shown: what one just responded to stays, what came is marked, changes are said. */
 export function useRows(wishes: Wishes) {
   const { data, error, isPending, isFetching, isPlaceholderData, refetch } = useQuery(rowsQuery(wishes));
-  const key = JSON.stringify(wishes);
+  const [times, setTimes] = useState(0);
+  const wish = JSON.stringify([wishes, times]);
   const [shown, setShown] = useState<Shown>();
   const latest = useRef<Shown>(undefined);
 
   useEffect(() => {
     if (!data || isPlaceholderData || latest.current?.of === data.rows) return;
     const before = latest.current;
-    const isSameWish = before?.wishes === key;
-    const rows = before && isSameWish ? keepAnswered(before.rows, data.rows) : data.rows;
+    const answer = data.rows.map(showRow);
+    const rows = before?.wish === wish ? keepAnswered(before.rows, answer) : answer;
     const had = new Set(before?.rows.flatMap(tracksOf));
     const entered = before ? new Set(rows.flatMap(tracksOf).filter((id) => !had.has(id))) : NONE;
-    latest.current = { of: data.rows, rows, wishes: key, entered };
+    latest.current = { of: data.rows, rows, wish, entered };
     setShown(latest.current);
     const [first, old] = [rows[0], before?.rows[0]];
-    if (first && old) sayEffect(describeChange(old.slate.recommendations, first.slate.recommendations));
-  }, [data, isPlaceholderData, key]);
+    if (first && old) sayEffect(describeChange(old.items, first.items));
+  }, [data, isPlaceholderData, wish]);
 
   return {
     rows: shown?.rows,
@@ -54,7 +56,12 @@ export function useRows(wishes: Wishes) {
     isPending: isPending || (!shown && !error),
     isRanking: isFetching && !!shown,
     refetch,
+    /** Ask for new lists, in which nothing of these stays. */
+    renew: () => {
+      setTimes((n) => n + 1);
+      return refetch();
+    },
   };
 }
 
-const tracksOf = (row: Row) => row.slate.recommendations.map((item) => item.track_id);
+const tracksOf = (row: ShownRow) => row.items.map((item) => item.track_id);
