@@ -71,3 +71,26 @@ test("only an act that was never tried can be withdrawn unseen", async () => {
   await (await database()).put("acts", act("2"));
   expect(await drop("2")).toBe(true);
 });
+
+test("an act that is withdrawn while another is on its way is not sent after it", async () => {
+  let answer: () => void = () => undefined;
+  const isSlow = new Promise<void>((resolve) => (answer = resolve));
+  const taken: string[] = [];
+  server.use(
+    http.post("/feedback", async ({ request }) => {
+      taken.push(((await request.json()) as { event_id: string }).event_id);
+      await isSlow;
+      return HttpResponse.json({ event_id: "1", kind: "like", preference: 1, duplicate: false }, { status: 201 });
+    }),
+  );
+  const db = await database();
+  await db.put("acts", act("1"));
+  await db.put("acts", act("2"));
+  const sending = flush();
+  await vi.waitFor(() => expect(taken).toEqual(["1"]));
+  expect(await drop("2")).toBe(true);
+  answer();
+  await sending;
+  expect(taken).toEqual(["1"]);
+  expect(await db.getAllKeys("acts")).toEqual([]);
+});

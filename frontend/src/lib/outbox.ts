@@ -64,12 +64,12 @@ export async function send(act: Act): Promise<Outcome> {
 
 /** Drop an act; true when it was never tried, so that the server cannot know of it. */
 export async function drop(id: string): Promise<boolean> {
-  const db = await database();
-  const act = await db.get("acts", id);
-  if (!act) return false;
-  await db.delete("acts", id);
-  await count();
-  return act.tries === 0;
+  const { store, done } = (await database()).transaction("acts", "readwrite");
+  const act = await store.get(id);
+  await store.delete(id);
+  await done;
+  if (act) await count();
+  return act?.tries === 0;
 }
 
 /** Send what waits, in order; one run at a time, in all tabs of this browser. */
@@ -99,7 +99,7 @@ async function deliver(): Promise<void> {
       settle(act.id, { status: "kept" });
       continue;
     }
-    await db.put("acts", { ...act, tries: act.tries + 1 });
+    if (!(await beginTry(act.id))) continue;
     const outcome = await attempt(act);
     if (outcome.status === "kept") isAway = true;
     else await db.delete("acts", act.id);
@@ -107,6 +107,15 @@ async function deliver(): Promise<void> {
   }
   await count(isAway);
   if (late.length) onDelivered(late);
+}
+
+/** Note that an act is being sent; false when it was dropped meanwhile. */
+async function beginTry(id: string): Promise<boolean> {
+  const { store, done } = (await database()).transaction("acts", "readwrite");
+  const act = await store.get(id);
+  if (act) await store.put({ ...act, tries: act.tries + 1 });
+  await done;
+  return act !== undefined;
 }
 
 async function attempt(act: Act): Promise<Outcome> {
