@@ -75,6 +75,8 @@ def test_a_client_without_a_browser_session_is_no_visitor(tracks):
 def test_a_visitor_speaks_for_nobody_else(tracks):
     other = services.register(email=EMAIL, password=PASSWORD)
     assert browser().post("/recommend", {"user_id": other.key}).status_code == 404
+    said = {"user_id": other.key, "track_id": "t1", "kind": "like"}
+    assert browser().post("/feedback", said).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/me", "/me/state", "/me/history", "/me/export", "/me/tokens"])

@@ -14,6 +14,8 @@ export interface Wishes {
 }
 
 export interface FeedbackBody {
+  /** Who responds; the server refuses it where somebody else is signed in. */
+  user_id?: string;
   track_id: string;
   kind?: Kind;
   rating?: number;

@@ -12,7 +12,7 @@ import type { HiddenEntry, Track } from "@/api/types";
 import { announce } from "./announce";
 import { Observable } from "./observable";
 import * as outbox from "./outbox";
-import { type Act, newId } from "./store";
+import { type Deed, newId } from "./store";
 import { tellOtherTabs } from "./tabs";
 
 export interface Response {
@@ -50,22 +50,28 @@ interface Undoable {
   run: () => Promise<void>;
 }
 
-let bound: { user: string; queries: QueryClient } | undefined;
+/** What an act does on the page as the server takes, keeps waiting or refuses it. */
+interface Then {
+  sent: (answer: unknown) => void;
+  kept: () => void;
+  refused: () => void;
+}
+
+let bound: QueryClient | undefined;
 let undoable: Undoable[] = [];
+/** Acts of this visit that wait to be sent. */
+const waiting = new Map<string, Then>();
 let counter = 0;
 
 /** Speak for a listener from now on; returns how to stop. */
 export function bind(user: string, queries: QueryClient): () => void {
-  bound = { user, queries };
-  const stop = outbox.start(user, (acts) => {
-    say(acts.length === 1 ? "1 response was sent." : `${acts.length} responses were sent.`, "good");
-    for (const act of acts) if (act.op === "feedback") mark(act.body.track_id, act.id, "sent");
-    changed();
-  });
+  bound = queries;
+  const stop = outbox.start(user, hearLate);
   return () => {
     stop();
     bound = undefined;
     undoable = [];
+    waiting.clear();
     responses.set({});
     hidden.set({ tracks: new Set(), artists: new Set() });
     notice.set(undefined);
@@ -103,6 +109,7 @@ export async function respond(
     act.body.occurred_at = act.at;
   }
   const before = responses.get()[track.track_id];
+  const isLatest = () => responses.get()[track.track_id]?.eventId === act.id;
   const put = (response: Response | undefined) => {
     const { [track.track_id]: _, ...others } = responses.get();
     responses.set(response ? { ...others, [track.track_id]: response } : others);
@@ -117,7 +124,7 @@ export async function respond(
   await settle(act, {
     sent: () => mark(track.track_id, act.id, "sent"),
     kept: () => mark(track.track_id, act.id, "kept"),
-    refused: () => put(before),
+    refused: () => isLatest() && put(before),
   });
 }
 
@@ -219,30 +226,54 @@ async function takeBack(
   await settle(stamp(act), { sent: () => undefined, kept: () => undefined, refused: () => undefined });
 }
 
-type WithoutStamp<T> = T extends unknown ? Omit<T, "id" | "user" | "at" | "tries"> : never;
-type Reverse = Extract<WithoutStamp<Act>, { op: "undo" | "unhide" }>;
+type WithoutStamp<T> = T extends unknown ? Omit<T, "id" | "at"> : never;
+type Reverse = Extract<WithoutStamp<Deed>, { op: "undo" | "unhide" }>;
 
-function stamp(act: WithoutStamp<Act>): Act {
-  return { ...act, id: newId(), user: bound?.user ?? "", at: new Date().toISOString(), tries: 0 } as Act;
+function stamp(deed: WithoutStamp<Deed>): Deed {
+  return { ...deed, id: newId(), at: new Date().toISOString() } as Deed;
 }
 
-async function settle(
-  act: Act,
-  then: { sent: (answer: unknown) => void; kept: () => void; refused: () => void },
-): Promise<void> {
-  const outcome = await outbox.send(act);
-  if (outcome.status === "sent") {
+async function settle(deed: Deed, then: Then): Promise<void> {
+  const outcome = await outbox.send(deed);
+  if (outcome.status === "kept") {
+    waiting.set(deed.id, then);
+    then.kept();
+  } else if (outcome.status === "sent") {
     then.sent(outcome.answer);
     changed();
-  } else if (outcome.status === "kept") {
-    then.kept();
   } else {
-    then.refused();
-    undoable = undoable.filter((one) => one.id !== act.id);
-    const reason = outcome.error instanceof ApiError ? outcome.error.message : "The server refused it.";
-    say(`Not taken, nothing was changed. ${reason}`, "bad");
+    refuse(deed.id, then);
+    say(`Not taken, nothing was changed. ${reasonOf(outcome.error)}`, "bad");
   }
 }
+
+/** Tell of acts that had waited, perhaps since an earlier visit. */
+function hearLate(late: outbox.Late[]): void {
+  const reasons: string[] = [];
+  for (const { act, outcome } of late) {
+    const then = waiting.get(act.id);
+    waiting.delete(act.id);
+    if (outcome.status === "sent") then?.sent(outcome.answer);
+    else {
+      refuse(act.id, then);
+      reasons.push(reasonOf(outcome.error));
+    }
+  }
+  const nSent = late.length - reasons.length;
+  const told = [
+    nSent > 0 && `${nSent === 1 ? "1 response was" : `${nSent} responses were`} sent.`,
+    reasons.length > 0 && `${reasons.length === 1 ? "1 response was" : `${reasons.length} responses were`} not taken. ${reasons[0]}`,
+  ];
+  say(told.filter(Boolean).join(" "), reasons.length ? "bad" : "good");
+  changed();
+}
+
+function refuse(id: string, then: Then | undefined): void {
+  then?.refused();
+  undoable = undoable.filter((one) => one.id !== id);
+}
+
+const reasonOf = (error: unknown) => (error instanceof ApiError ? error.message : "The server refused it.");
 
 function mark(trackId: string, eventId: string, state: Response["state"]): void {
   const response = responses.get()[trackId];
@@ -274,6 +305,6 @@ export function otherTabChanged(queries: QueryClient): void {
 function changed(): void {
   if (!bound) return;
   known += 1;
-  askAgain(bound.queries);
+  askAgain(bound);
   tellOtherTabs();
 }

@@ -5,17 +5,27 @@
  * reached for stays and is tried again: when the browser comes back online, when the page is looked
  * at again, and every few seconds.  An act carries its event id, so one that arrived although its
  * answer was lost counts once.
+ *
+ * Nothing is sent before the server has told this page who is signed in, and then only what that
+ * very listener did: the session may have become another's since the act was kept, or nobody's.
  */
 
 import * as api from "@/api/calls";
 import { ApiError, isSignedOut, isTemporary } from "@/api/client";
+import { askWhoIsSignedIn, signedIn } from "./me";
 import { Observable } from "./observable";
-import { type Act, database } from "./store";
+import { type Act, database, type Deed } from "./store";
 
 export type Outcome =
   | { status: "sent"; answer: unknown }
   | { status: "kept" }
   | { status: "refused"; error: unknown };
+
+/** What became of an act that had waited. */
+export interface Late {
+  act: Act;
+  outcome: Exclude<Outcome, { status: "kept" }>;
+}
 
 export interface OutboxState {
   /** Acts of this listener that the server has not confirmed. */
@@ -29,21 +39,27 @@ const RETRY_MS = 4000;
 let user: string | undefined;
 let running: Promise<void> | undefined;
 const outcomes = new Map<string, (outcome: Outcome) => void>();
-let onDelivered: (acts: Act[]) => void = () => undefined;
+let onLate: (late: Late[]) => void = () => undefined;
+/** What was done before it was known whose page this is. */
+let early: Deed[] = [];
 
 export const outbox = new Observable<OutboxState>({ waiting: 0, isAway: false });
 
-/** Begin to send for a listener; returns how to stop. `delivered` hears of late arrivals. */
-export function start(userId: string, delivered: (acts: Act[]) => void): () => void {
+/** Begin to keep and send what a listener does; returns how to stop. `hear` is told of what had waited. */
+export function start(userId: string, hear: (late: Late[]) => void): () => void {
   user = userId;
-  onDelivered = delivered;
+  onLate = hear;
   const wake = () => void flush();
   const timer = setInterval(() => outbox.get().waiting && wake(), RETRY_MS);
+  const unfollow = signedIn.subscribe(wake);
   window.addEventListener("online", wake);
   document.addEventListener("visibilitychange", wake);
+  for (const deed of early) void keep({ ...deed, user: userId, tries: 0 });
+  early = [];
   wake();
   return () => {
     clearInterval(timer);
+    unfollow();
     window.removeEventListener("online", wake);
     document.removeEventListener("visibilitychange", wake);
     user = undefined;
@@ -51,19 +67,29 @@ export function start(userId: string, delivered: (acts: Act[]) => void): () => v
 }
 
 /** Keep an act and try to send it; resolves once the server took or refused it, or it waits. */
-export async function send(act: Act): Promise<Outcome> {
+export function send(deed: Deed): Promise<Outcome> {
+  const outcome = new Promise<Outcome>((resolve) => outcomes.set(deed.id, resolve));
+  if (user === undefined) early.push(deed);
+  else void keep({ ...deed, user, tries: 0 });
+  return outcome;
+}
+
+async function keep(act: Act): Promise<void> {
   try {
     await (await database()).put("acts", act);
   } catch {
-    return attempt(act); // no IndexedDB: then at least now, once
+    settle(act.id, await attempt(act)); // no IndexedDB: then at least now, once
+    return;
   }
-  const outcome = new Promise<Outcome>((resolve) => outcomes.set(act.id, resolve));
-  void flush();
-  return outcome;
+  await flush();
 }
 
 /** Drop an act; true when it was never tried, so that the server cannot know of it. */
 export async function drop(id: string): Promise<boolean> {
+  if (early.some((deed) => deed.id === id)) {
+    early = early.filter((deed) => deed.id !== id);
+    return true;
+  }
   const { store, done } = (await database()).transaction("acts", "readwrite");
   const act = await store.get(id);
   await store.delete(id);
@@ -88,14 +114,15 @@ async function exclusively(work: () => Promise<void>): Promise<void> {
 }
 
 async function deliver(): Promise<void> {
-  if (!user) return;
+  const whose = user;
+  if (!whose) return;
+  let isAway = navigator.onLine === false;
+  if (!isAway && signedIn.get() !== whose) return count();
   const db = await database();
-  const late: Act[] = [];
-  let isAway = false;
+  const late: Late[] = [];
   for (const act of await db.getAllFromIndex("acts", "at")) {
-    if (act.user !== user) continue;
-    if (isAway || navigator.onLine === false) {
-      isAway = true;
+    if (act.user !== whose) continue;
+    if (isAway) {
       settle(act.id, { status: "kept" });
       continue;
     }
@@ -103,10 +130,11 @@ async function deliver(): Promise<void> {
     const outcome = await attempt(act);
     if (outcome.status === "kept") isAway = true;
     else await db.delete("acts", act.id);
-    if (!settle(act.id, outcome) && outcome.status === "sent") late.push(act);
+    const isAwaited = settle(act.id, outcome);
+    if (!isAwaited && outcome.status !== "kept") late.push({ act, outcome });
   }
   await count(isAway);
-  if (late.length) onDelivered(late);
+  if (late.length) onLate(late);
 }
 
 /** Note that an act is being sent; false when it was dropped meanwhile. */
@@ -122,17 +150,25 @@ async function attempt(act: Act): Promise<Outcome> {
   try {
     return { status: "sent", answer: await perform(act) };
   } catch (error) {
-    if (isTemporary(error) || isSignedOut(error)) return { status: "kept" };
+    if (isTemporary(error) || isSignedOut(error) || !(await isStill(act.user))) return { status: "kept" };
     const isGone = error instanceof ApiError && error.status === 404;
     if (isGone && (act.op === "undo" || act.op === "unhide")) return { status: "sent", answer: undefined };
     return { status: "refused", error };
   }
 }
 
+/** Return whether the server refused this listener, and not whoever is signed in by now. */
+async function isStill(userId: string): Promise<boolean> {
+  return askWhoIsSignedIn().then(
+    (me) => me.user_id === userId,
+    () => false,
+  );
+}
+
 function perform(act: Act): Promise<unknown> {
   switch (act.op) {
     case "feedback":
-      return api.feedback(act.body);
+      return api.feedback({ ...act.body, user_id: act.user });
     case "undo":
       return api.undoFeedback(act.eventId);
     case "hide":

@@ -3,13 +3,16 @@
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { FeedbackBody } from "@/api/calls";
 
-/** An act that the server has not confirmed yet. `id` is the event id: a repeat counts once. */
-export type Act = { id: string; user: string; at: string; tries: number } & (
+/** What somebody did. `id` is the event id: a repeat counts once. */
+export type Deed = { id: string; at: string } & (
   | { op: "feedback"; body: FeedbackBody }
   | { op: "undo"; eventId: string }
   | { op: "hide"; body: { track_id?: string; artist_id?: number; days?: number } }
   | { op: "unhide"; hiddenId: number }
 );
+
+/** A deed that the server has not confirmed yet, and whose it is. */
+export type Act = Deed & { user: string; tries: number };
 
 interface Schema extends DBSchema {
   acts: { key: string; value: Act; indexes: { at: string } };

@@ -96,6 +96,20 @@ test("a response that the server refuses is taken back on the page, with the rea
   expect(within(card).getByRole("button", { name: "Like" })).toHaveAttribute("aria-pressed", "false");
 });
 
+test("a response that is refused only after it had waited is taken back as well, and said", async () => {
+  listen([1, 2, 3, 4]);
+  server.use(http.post("/feedback", () => HttpResponse.error()));
+  const { user } = await show(<ForYou />);
+  const card = await screen.findByRole("article", { name: "Track 1 by Artist 1" });
+  await user.click(within(card).getByRole("button", { name: "Like" }));
+  expect(await within(card).findByText("Liked, waiting")).toBeVisible();
+  server.use(http.post("/feedback", () => problem(400, "invalid", "There is no such track.")));
+  window.dispatchEvent(new Event("online"));
+  const notice = within(screen.getByRole("region", { name: "What changed" }));
+  expect(await notice.findByText("1 response was not taken. There is no such track.")).toBeVisible();
+  expect(within(card).getByRole("button", { name: "Like" })).toHaveAttribute("aria-pressed", "false");
+});
+
 test("undo tells the server which response is meant", async () => {
   const taken = listen([1, 2, 3, 4]);
   const undone: string[] = [];
