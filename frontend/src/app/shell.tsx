@@ -7,7 +7,7 @@ import { bind, otherTabChanged, undoLast, versionChanged } from "@/lib/acts";
 import { announced } from "@/lib/announce";
 import { meQuery, stateQuery } from "@/lib/me";
 import { useObservable } from "@/lib/observable";
-import { localSettings } from "@/lib/settings";
+import { isShortcut } from "@/lib/settings";
 import { forgetAnswers } from "@/lib/store";
 import { whenOtherTabChanges } from "@/lib/tabs";
 import { AwayBar } from "./away-bar";
@@ -156,8 +156,7 @@ function useShortcuts(openHelp: () => void): void {
   help.current = openHelp;
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (!localSettings.get().shortcuts || event.defaultPrevented) return;
-      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (event.defaultPrevented || !isShortcut(event) || isTyping(event.target)) return;
       if (event.key === "u") void undoLast();
       else if (event.key === "/") void navigate("/search", { state: { focus: true } });
       else if (event.key === "?") help.current();

@@ -5,7 +5,7 @@ import { hide, hidden, respond, responses, undoEvent } from "@/lib/acts";
 import { playLink } from "@/lib/music-services";
 import { useMusicService } from "@/lib/me";
 import { useObservable } from "@/lib/observable";
-import { localSettings } from "@/lib/settings";
+import { isShortcut } from "@/lib/settings";
 import styles from "./card-list.module.css";
 import { TrackCard, type CardActs, type CardTrack } from "./track-card";
 import { useFlip } from "./use-flip";
@@ -49,7 +49,7 @@ export function CardList({ label, tracks, wishes, isShelf, newTracks, eager = 0 
   const onKeyDown = useCallback(
     (event: KeyboardEvent<HTMLUListElement>) => {
       const card = event.target as HTMLElement;
-      if (event.ctrlKey || event.metaKey || event.altKey || !localSettings.get().shortcuts) return;
+      if (!isShortcut(event)) return;
       const track = tracks.find((one) => one.track_id === card.dataset.card);
       if (!track) return; // the key is for a button in the card
       if (/^[1-5]$/.test(event.key)) acts.onRate(track, Number(event.key));

@@ -24,6 +24,12 @@ export function changeSettings(change: Partial<LocalSettings>): void {
   localSettings.set(settings);
 }
 
+/** Return whether a key acts by itself: arrows, Enter and the like always do, characters unless turned off. */
+export function isShortcut({ key, ctrlKey, metaKey, altKey }: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey">): boolean {
+  if (ctrlKey || metaKey || altKey) return false;
+  return key.length > 1 || localSettings.get().shortcuts;
+}
+
 function stored(): LocalSettings {
   try {
     const theme = localStorage.getItem("theme");

@@ -1,9 +1,12 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { http, HttpResponse } from "msw";
+import { changeSettings } from "@/lib/settings";
 import { makeRow } from "@/test/data";
 import { show } from "@/test/render";
 import { problem, server } from "@/test/server";
 import { ForYou } from "./for-you";
+
+afterEach(() => changeSettings({ shortcuts: true }));
 
 const firstRow = () => within(screen.getByRole("list", { name: "Row for_now" }));
 const titles = () => firstRow().getAllByRole("heading", { level: 3 }).map((heading) => heading.textContent);
@@ -140,6 +143,23 @@ test("keys rate, move, skip and undo on the card that has the focus", async () =
   expect(screen.getByRole("article", { name: "Track 3 by Artist 0" })).toHaveFocus();
   await user.keyboard("u");
   await waitFor(() => expect(titles()).toContain("Track 2"));
+});
+
+test("with single keys off, arrows and Enter still lead to every card and its details", async () => {
+  const taken = listen([1, 2, 3, 4]);
+  server.use(http.get("/tracks/:id", () => problem(404, "not_found", "")));
+  changeSettings({ shortcuts: false });
+  const { user } = await show(<ForYou />);
+  await screen.findByRole("article", { name: "Track 1 by Artist 1" });
+  await user.keyboard("{ArrowRight}"); // from the page itself
+  await user.keyboard("{End}");
+  expect(screen.getByRole("article", { name: "Track 4 by Artist 1" })).toHaveFocus();
+  await user.keyboard("{ArrowLeft}5lu");
+  expect(screen.getByRole("article", { name: "Track 3 by Artist 0" })).toHaveFocus();
+  await user.keyboard("{Enter}");
+  expect(await screen.findByRole("dialog")).toBeVisible();
+  expect(screen.queryByRole("region", { name: "What changed" })).toBeNull();
+  expect(taken).toEqual([]);
 });
 
 test("hiding an artist takes all of their tracks away at once", async () => {
