@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -184,6 +185,8 @@ def person(newcomer: Person) -> Person:
         "POST", "/preferences/set", {"genres": ["rock", "soul"], "artists": [], "mood": "happy"}
     )
     newcomer.call("PATCH", "/me", {"onboarded": True})
+    # The first list of all makes the taste, hence a new version, which another list would answer.
+    newcomer.call("POST", "/recommend", {"n_recommendations": 10})
     newcomer.open("/")
     expect(newcomer.cards().first).to_be_visible()
     return newcomer
@@ -200,12 +203,25 @@ def sign_in(browser: Browser, base_url: str) -> Iterator[Callable[[str], Person]
         page = context.new_page()
         page.goto(f"{base_url}/account/login?next=/app/")
         fill_in_login(page, email)
-        page.wait_for_url("**/app/**")
+        page.wait_for_url(at("/app/"))
         return Person(page, email, base_url)
 
     yield at_another_browser
     for context in opened:
         context.close()
+
+
+def at(path: str) -> Callable[[str], bool]:
+    """Return what tells of an address whether it is `path`, or below it where that ends in a slash.
+
+    A pattern does not: it takes `/account/login?next=/app/` for an address at the end of `/app/`.
+    """
+
+    def is_there(url: str) -> bool:
+        found = urlsplit(url).path
+        return found.startswith(path) if path.endswith("/") else found == path
+
+    return is_there
 
 
 def until(page: Page, script: str, argument: object = None, seconds: float = 20) -> None:

@@ -82,6 +82,7 @@ def test_screens(listener, width, theme):
 
 def test_sheet_of_a_track_and_the_keys_are_accessible(listener):
     page = listener.page
+    page.emulate_media(reduced_motion="reduce")  # while a dialog fades in, its colours are others
     listener.open("/")
     listener.cards().first.get_by_role("button", name="Why this, and more").click()
     expect(page.get_by_role("dialog")).to_be_visible()

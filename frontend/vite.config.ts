@@ -71,5 +71,6 @@ export default defineConfig(({ command }) => ({
     css: false,
     restoreMocks: true,
     testTimeout: 30_000,
+    expect: { poll: { timeout: 8000 } }, // as long as testing-library waits; see src/test/setup.ts
   },
 }));

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from e2e.conftest import at
+
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "var" / "screenshots" / "console"
 
@@ -142,7 +144,7 @@ def sign_in(console, browser):
         page.get_by_label("Email").fill(f"{role}@example.com")
         page.get_by_label("Password", exact=True).fill(console.facts["password"])
         page.locator("main").get_by_role("button").first.click()
-        page.wait_for_url("**/analytics")
+        page.wait_for_url(at("/analytics"))
         return page
 
     yield sign_in

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Error
 
 from accounts.tests.test_headless import code_of
+from e2e.conftest import at
 from e2e.console.world import SECRET
 
 # Tables of which the world has no row, so that only their lists and forms can be looked at.
@@ -81,8 +82,9 @@ class Browsing:
         """Say the password once more, as pages want that change what one logs in with."""
         self.page.goto("/account/confirm")
         self.page.get_by_label("Password", exact=True).fill(password)
+        asked = at(urlsplit(self.page.url).path)
         self.page.locator("main").get_by_role("button").first.click()
-        self.page.wait_for_load_state()
+        self.page.wait_for_url(lambda url: not asked(url))
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def open_all(somebody, addresses):
 def test_no_page_breaks_its_policy(browse, console, addresses):
     root = browse()
     root.log_in("root@example.com", console.facts["password"])
-    root.page.wait_for_url("**/app/**")
+    root.page.wait_for_url(at("/app/"))
     root.confirm(console.facts["password"])
     found = addresses()
     empty = {name.split("_")[-2] for name, address in found if not address and "/" not in name}
@@ -146,11 +148,11 @@ def test_no_page_of_a_visitor_or_a_listener_breaks_its_policy(browse, console, a
     assert any(path.endswith("-set-password") for path in visitor.seen)
     listener = browse()
     listener.log_in("mia@example.com", console.facts["password"])
-    listener.page.wait_for_url("**/second-factor/authenticate/**")
+    listener.page.wait_for_url(at("/account/second-factor/authenticate/"))
     listener.page.wait_for_load_state("networkidle")
     listener.page.locator("input[name=code]").fill(code_of(SECRET))
     listener.page.locator("main").get_by_role("button").first.click()
-    listener.page.wait_for_url("**/app/**")
+    listener.page.wait_for_url(at("/app/"))
     listener.confirm(console.facts["password"])
     pages = [address for address in found if address == "/" or address.startswith(OWN)]
     open_all(listener, [address for address in pages if found[address] not in BY_MAIL])
@@ -170,7 +172,7 @@ def test_no_page_of_an_error_breaks_its_policy(browse, console):
         visitor.page.locator("main").get_by_role("button").first.click()
     assert refused.value.status == 403
     viewer.log_in("viewer@example.com", console.facts["password"])
-    viewer.page.wait_for_url("**/app/**")
+    viewer.page.wait_for_url(at("/app/"))
     assert viewer.open("/analytics/audit-log") == 403
     assert viewer.open("/admin/nowhere/") == 404
     console.run("-c", BREAK, "ALTER TABLE recommendations_trainingrun RENAME TO elsewhere")

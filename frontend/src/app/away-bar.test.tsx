@@ -16,7 +16,7 @@ test("a server that goes away before it said who one is, is noticed all the same
   isThere = false;
   expect(await screen.findByText(new RegExp(away))).toHaveTextContent("The server does not answer.");
   isThere = true;
-  await expect.poll(() => screen.queryByText(new RegExp(away)), { timeout: 8000 }).toBeNull();
+  await expect.poll(() => screen.queryByText(new RegExp(away))).toBeNull();
 });
 
 test("a browser that says it is offline is believed until it is back", async () => {

@@ -1,3 +1,4 @@
+import { waitFor } from "@testing-library/react";
 import { http, HttpResponse } from "msw";
 import { makeMe } from "@/test/data";
 import { problem, server } from "@/test/server";
@@ -39,7 +40,7 @@ test("what the server cannot be reached for waits, and is sent in order and once
   server.use(http.post("/feedback", () => HttpResponse.error()));
   expect(await send(act("1"))).toEqual({ status: "kept" });
   expect(await send(act("2"))).toEqual({ status: "kept" });
-  await vi.waitFor(() => expect(outbox.get()).toEqual({ waiting: 2, isAway: true }));
+  await waitFor(() => expect(outbox.get()).toEqual({ waiting: 2, isAway: true }));
   const taken = taking();
   await Promise.all([flush(), flush()]);
   expect(taken).toEqual(["1", "2"]);
@@ -143,7 +144,7 @@ test("an act that is withdrawn while another is on its way is not sent after it"
   await db.put("acts", act("1"));
   await db.put("acts", act("2"));
   const sending = flush();
-  await vi.waitFor(() => expect(taken).toEqual(["1"]));
+  await waitFor(() => expect(taken).toEqual(["1"]));
   expect(await drop("2")).toBe(true);
   answer();
   await sending;

@@ -75,9 +75,10 @@ test("new lists hold nothing of what was answered in the old ones", async () => 
 test("a skipped card leaves before the server answers", async () => {
   listen([1, 2, 3, 4]);
   let answer: () => void = () => undefined;
+  const isSlow = new Promise<void>((resolve) => (answer = resolve));
   server.use(
     http.post("/feedback", async () => {
-      await new Promise<void>((resolve) => (answer = resolve));
+      await isSlow;
       return HttpResponse.json({ event_id: "e", kind: "skip", preference: 0, duplicate: false }, { status: 201 });
     }),
   );
