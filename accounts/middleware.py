@@ -7,6 +7,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirectBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +23,22 @@ SEEN_EVERY = 3600
 """Seconds after which a session notes again that it is used; so it is rarely written."""
 
 _BEGAN, _SEEN = "began_at", "seen_at"
+
+
+def lead_whole_pages(get_response: GetResponse) -> GetResponse:
+    """Let a page be loaded again where a part of it is led elsewhere, as to the login page.
+
+    htmx follows a redirect and would put where it leads into the part; loaded again, the page
+    itself is led there.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if "HX-Request" in request.headers and isinstance(response, HttpResponseRedirectBase):
+            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        return response
+
+    return middleware
 
 
 def limit_sessions(get_response: GetResponse) -> GetResponse:

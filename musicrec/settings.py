@@ -141,6 +141,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.lead_whole_pages",
     "accounts.middleware.limit_sessions",
     "accounts.middleware.ask_staff_for_second_factor",
     "accounts.middleware.keep_private_answers_private",

@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
+from e2e.conftest import at
+
 
 def test_start_an_experiment(sign_in):
     page = sign_in("experimenter")
@@ -141,6 +143,26 @@ def test_a_page_refreshes_itself_and_asks_with_its_etag(sign_in):
         pass
     assert again.value.headers["if-none-match"] == first.value.headers["etag"]
     expect(page.get_by_role("region", name="Registry")).to_be_visible()
+
+
+def test_a_page_that_refreshes_itself_leaves_its_reader_where_they_were(sign_in):
+    page = sign_in("operator", width=390)
+    page.goto("/analytics/models")
+    registry = page.get_by_role("region", name="Registry")
+    promote = registry.get_by_role("link", name=re.compile("^Promote")).first
+    promote.focus()
+    registry.evaluate("element => { element.scrollLeft = 40; element.dataset.before = 'yes' }")
+    expect(page.locator("[data-before]")).to_have_count(0, timeout=30_000)  # it was replaced
+    assert registry.evaluate("element => element.scrollLeft") == 40
+    expect(promote).to_be_focused()
+
+
+def test_a_page_whose_session_ended_becomes_the_login_page_as_a_whole(sign_in):
+    page = sign_in("viewer")
+    page.goto("/analytics/system-metrics")
+    page.context.clear_cookies()
+    page.wait_for_url(at("/account/login"))
+    expect(page.get_by_role("navigation", name="Console", exact=True)).to_have_count(0)
 
 
 def test_a_viewer_is_offered_nothing_that_changes_anything(sign_in):

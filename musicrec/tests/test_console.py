@@ -204,6 +204,17 @@ def test_a_page_that_did_not_change_is_answered_with_304(system):
         assert changed.status_code == 200
 
 
+@pytest.mark.parametrize("url", ["/analytics", "/analytics/models", "/analytics/system-metrics"])
+def test_a_part_of_a_page_is_never_led_to_a_login_but_has_the_page_loaded_again(url, settings):
+    fragment = HTML | {"HTTP_HX_REQUEST": "true"}
+    settings.STAFF_MFA = True
+    without_second_factor = browser(staff(VIEWER))
+    for client in (Client(), without_second_factor):
+        assert client.get(url, **HTML).status_code == 302
+        answer = client.get(url, **fragment)
+        assert (answer.status_code, answer["HX-Refresh"]) == (204, "true")
+
+
 def test_a_client_gets_json(system):
     client = browser(staff(VIEWER))
     today = client.get("/analytics").json()
