@@ -121,6 +121,16 @@ def test_page_opens_offline_with_what_was_loaded(person):
     page.context.set_offline(False)
 
 
+def test_signing_out_on_a_page_of_the_server_leaves_nothing_in_the_browser(person):
+    page = person.page
+    title = person.titles()[0]
+    until(page, KEPT_HERE, title)
+    page.goto(f"{person.base_url}/account/")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(lambda url: urlsplit(url).path == "/")
+    until(page, f"async title => !await ({KEPT_HERE})(title)", title)
+
+
 def test_session_ended_elsewhere_leads_to_signing_in_and_back(person, sign_in):
     person.open("/library")
     other = sign_in(person.email)

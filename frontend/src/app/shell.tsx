@@ -35,6 +35,7 @@ export function Shell() {
 
   useSignInWhenAsked();
   useServerChanges(me?.user_id);
+  const visit = useVisit(me?.user_id);
   useShortcuts(() => setHelpOpen(true));
   useTitle();
   useFocusOnNavigation(main, pathname);
@@ -80,7 +81,7 @@ export function Shell() {
       <div className={styles.body}>
         <AwayBar />
         <main id="content" ref={main} tabIndex={-1} className={styles.main}>
-          <Outlet />
+          <Outlet key={visit} />
         </main>
       </div>
       <NoticeBar />
@@ -141,12 +142,23 @@ function useServerChanges(userId: string | undefined): void {
   useEffect(() => {
     if (isSignedOut(error)) void queries.invalidateQueries({ queryKey: ["me"] }); // which leads to signing in
   }, [error, queries]);
+}
 
+/** Begin a new visit, with nothing of the one before, when somebody else turns out to be signed in; returns its number. */
+function useVisit(userId: string | undefined): number {
+  const queries = useQueryClient();
+  const [visit, setVisit] = useState(0);
   const previous = useRef<string>(undefined);
   useEffect(() => {
-    if (previous.current && userId && previous.current !== userId) void forgetAnswers();
+    if (!userId || userId === previous.current) return;
+    if (previous.current) {
+      const asked = [meQuery, stateQuery].map(({ queryKey }) => queryKey[0]);
+      forgetAnswers(queries, ({ queryKey }) => asked.includes(String(queryKey[0]))).catch(() => undefined);
+      setVisit((n) => n + 1);
+    }
     previous.current = userId;
-  }, [userId]);
+  }, [userId, queries]);
+  return visit;
 }
 
 /** Keys that work everywhere; those of a card belong to the card. */

@@ -1,5 +1,6 @@
 /** What stays in this browser: loaded answers, and responses that still have to be sent. */
 
+import type { Query, QueryClient } from "@tanstack/react-query";
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { FeedbackBody } from "@/api/calls";
 
@@ -43,8 +44,12 @@ export const answerStorage = {
   },
 };
 
-/** Forget what was loaded: at signing out, so that the next person finds nothing. */
-export async function forgetAnswers(): Promise<void> {
+/**
+ * Forget what was loaded, so that the next person finds nothing; what was kept is written anew of
+ * what is still held here.
+ */
+export async function forgetAnswers(queries: QueryClient, isOurs: (query: Query) => boolean = () => false): Promise<void> {
+  queries.removeQueries({ predicate: (query) => !isOurs(query) });
   await (await database()).clear("answers");
 }
 

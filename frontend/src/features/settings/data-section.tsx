@@ -94,12 +94,13 @@ function Imports() {
 const isOpen = (one: Import) => one.status === "queued" || one.status === "running";
 
 function Deletion({ email }: { email: string }) {
+  const queries = useQueryClient();
   const [isOpened, setOpened] = useState(false);
   const [password, setPassword] = useState("");
   const remove = useMutation({
     mutationFn: api.deleteMe,
     onSuccess: async () => {
-      await forgetAnswers().catch(() => undefined);
+      await forgetAnswers(queries).catch(() => undefined);
       window.location.assign("/");
     },
   });

@@ -1,10 +1,11 @@
+import type { QueryClient } from "@tanstack/react-query";
 import { signOut } from "@/api/calls";
 import { say } from "@/lib/acts";
 import { outbox } from "@/lib/outbox";
 import { forgetAnswers } from "@/lib/store";
 
 /** Sign out, leaving nothing of what was loaded in this browser. */
-export async function leave(): Promise<void> {
+export async function leave(queries: QueryClient): Promise<void> {
   if (outbox.get().waiting > 0 && !window.confirm("Some responses were not sent yet. They are sent when you sign in here again. Sign out?")) return;
   try {
     await signOut();
@@ -12,6 +13,6 @@ export async function leave(): Promise<void> {
     say("The server does not answer, so you are still signed in. Try again.", "bad");
     return;
   }
-  await forgetAnswers().catch(() => undefined);
+  await forgetAnswers(queries).catch(() => undefined);
   window.location.assign("/");
 }

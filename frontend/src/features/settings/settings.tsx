@@ -78,7 +78,7 @@ function Sections({ me }: { me: Me }) {
           <a href="/account/password">Change password</a>
           <a href="/account/email">Email address</a>
         </p>
-        <Button variant="outline" justifySelf="start" onClick={() => void leave()}>
+        <Button variant="outline" justifySelf="start" onClick={() => void leave(queries)}>
           Sign out
         </Button>
       </Section>
