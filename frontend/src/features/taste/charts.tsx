@@ -62,7 +62,9 @@ export function EraChart({ era }: { era: Statistics["era"] }) {
 
 export function MoodChart({ points }: { points: Statistics["over_time"] }) {
   const known = points.filter((point) => point.valence !== null || point.energy !== null);
-  if (known.length < 2) return <p className="muted">A line needs two weeks with responses; there is one so far. It will be here then.</p>;
+  if (known.length < 2) {
+    return <p className="muted">A line needs two weeks with responses; there is {known.length === 1 ? "one" : "none"} so far. It will be here then.</p>;
+  }
   const data = known.map(({ at, valence, energy, n }) => ({
     at: day.format(new Date(at)),
     valence: valence === null ? null : Math.round(valence * 100),

@@ -120,6 +120,15 @@ test("too little for a chart is said in its place", async () => {
   expect(screen.getByText("No list of this period was answered yet; it is here with the first response.")).toBeVisible();
 });
 
+test.each([
+  [[], "there is none so far"],
+  [makeStatistics().over_time, "there is one so far"],
+])("a line of too few points says how many there are", async (over_time, words) => {
+  listen(makeStatistics({ over_time }));
+  await open();
+  expect((await figure("Mood and energy of what I hear")).getByText(new RegExp(words))).toBeVisible();
+});
+
 test("an empty period leads back to the lists", async () => {
   listen(makeStatistics({ n: 0 }));
   await open();
