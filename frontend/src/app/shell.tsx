@@ -3,7 +3,7 @@ import { AudioLines, Disc3, LibraryBig, Search, Settings2 } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Navigate, NavLink, Outlet, ScrollRestoration, useLocation, useMatches, useNavigation, useNavigate } from "react-router";
 import { isSignedOut, whenSignedOut } from "@/api/client";
-import { bind, otherTabChanged, undoLast, versionChanged } from "@/lib/acts";
+import { askAgain, bind, lookForNews, undoLast } from "@/lib/acts";
 import { announced } from "@/lib/announce";
 import { meQuery, stateQuery } from "@/lib/me";
 import { useObservable } from "@/lib/observable";
@@ -123,7 +123,7 @@ function useServerChanges(userId: string | undefined): void {
   useEffect(() => {
     if (!userId) return;
     const stop = bind(userId, queries);
-    const unlisten = whenOtherTabChanges(() => otherTabChanged(queries));
+    const unlisten = whenOtherTabChanges(() => lookForNews(queries));
     return () => {
       stop();
       unlisten();
@@ -136,7 +136,7 @@ function useServerChanges(userId: string | undefined): void {
   const version = data?.version;
   useEffect(() => {
     if (version === undefined) return;
-    if (seen.current !== undefined && seen.current !== version) versionChanged(queries);
+    if (seen.current !== undefined && seen.current !== version) askAgain(queries);
     seen.current = version;
   }, [version, queries]);
   useEffect(() => {

@@ -10,6 +10,7 @@ import type { Kind, Wishes } from "@/api/calls";
 import { ApiError } from "@/api/client";
 import type { HiddenEntry, Track } from "@/api/types";
 import { announce } from "./announce";
+import { stateQuery } from "./me";
 import { Observable } from "./observable";
 import * as outbox from "./outbox";
 import { type Deed, newId } from "./store";
@@ -222,7 +223,7 @@ async function takeBack(
   say(text, "plain");
   const isUnknownToServer = await outbox.drop(id).catch(() => false);
   const act = isUnknownToServer ? undefined : await reverse();
-  if (!act) return changed();
+  if (!act) return; // then the server has nothing new
   await settle(stamp(act), { sent: () => undefined, kept: () => undefined, refused: () => undefined });
 }
 
@@ -287,24 +288,13 @@ export function askAgain(queries: QueryClient): void {
   void queries.invalidateQueries({ predicate: ({ queryKey }) => DEPENDENT.has(String(queryKey[0])) });
 }
 
-/** Changes that this page knows of, so that the server's new version is no news to it. */
-let known = 0;
-
-/** Take note of the server's new version: news are asked for, what this page did is known. */
-export function versionChanged(queries: QueryClient): void {
-  if (known > 0) known = 0;
-  else askAgain(queries);
-}
-
-/** Another tab of this browser did something. */
-export function otherTabChanged(queries: QueryClient): void {
-  known += 1;
-  askAgain(queries);
+/** Look whether anything changed; what is shown is asked for again only where the version is another. */
+export function lookForNews(queries: QueryClient): void {
+  void queries.refetchQueries({ queryKey: stateQuery.queryKey });
 }
 
 function changed(): void {
   if (!bound) return;
-  known += 1;
-  askAgain(bound);
+  lookForNews(bound);
   tellOtherTabs();
 }

@@ -1,5 +1,6 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { http, HttpResponse } from "msw";
+import { responses } from "@/lib/acts";
 import { changeSettings } from "@/lib/settings";
 import { makeRow } from "@/test/data";
 import { show } from "@/test/render";
@@ -61,6 +62,29 @@ test("a response names the list that showed its card, also where the others came
     ["t2", "like", "list-1"],
     ["t9", "like", "list-2"],
   ]);
+});
+
+test("what another device does is noticed also after an act whose answer came late", async () => {
+  let version = 1;
+  let answer: () => void = () => undefined;
+  const isSlow = new Promise<void>((resolve) => (answer = resolve));
+  server.use(
+    http.get("/me/state", () => HttpResponse.json({ version: String(version) })),
+    http.post("/recommend/rows", () => HttpResponse.json({ rows: [makeRow("for_now", [1, 2, 2 + version])] })),
+    http.post("/feedback", async () => {
+      version = 2;
+      await isSlow;
+      return HttpResponse.json({ event_id: "e", kind: "like", preference: 1, duplicate: false }, { status: 201 });
+    }),
+  );
+  const { user } = await show(<ForYou />);
+  const card = await screen.findByRole("article", { name: "Track 1 by Artist 1" });
+  await user.click(within(card).getByRole("button", { name: "Like" }));
+  await waitFor(() => expect(titles()).toEqual(["Track 1", "Track 2", "Track 4"])); // it saw the act before its answer
+  answer();
+  await waitFor(() => expect(responses.get().t1?.state).toBe("sent"));
+  version = 3;
+  await waitFor(() => expect(titles()).toEqual(["Track 1", "Track 2", "Track 5"]));
 });
 
 test("new lists hold nothing of what was answered in the old ones", async () => {
