@@ -13,6 +13,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 NONCE_PLACE = "__CSP_NONCE__"  # as in frontend/vite.config.ts
+HOSTS_PLACE = "__MEDIA_HOSTS__"  # as in frontend/index.html
 
 
 @require_safe
@@ -29,7 +30,8 @@ def shell(request: HttpRequest, path: str = "") -> HttpResponse:
     if page is None:
         return render(request, "client_missing.html", status=503)
     # Emotion writes its rules into style elements of its own: allowed by nonce, nothing else is.
-    return HttpResponse(page.replace(NONCE_PLACE, str(request.csp_nonce)))  # type: ignore[attr-defined]
+    page = page.replace(NONCE_PLACE, str(request.csp_nonce))  # type: ignore[attr-defined]
+    return HttpResponse(page.replace(HOSTS_PLACE, " ".join(settings.MEDIA_HOSTS)))
 
 
 @require_safe

@@ -13,6 +13,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from musicrec import logs
+from musicrec.media import sources_of
 from musicrec.production import refusals
 from musicrec.schedule import SCHEDULE
 
@@ -259,10 +260,13 @@ CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-ke
 CORS_EXPOSE_HEADERS = ("etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# From where a browser loads the covers and previews that tracks name; the client asks no others.
+MEDIA_HOSTS = env.list("MUSICREC_MEDIA_HOSTS", default=[])
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
-        "img-src": [SELF, "data:"],
+        "img-src": [SELF, "data:", *sources_of(MEDIA_HOSTS)],
+        "media-src": [SELF, *sources_of(MEDIA_HOSTS)],
         "object-src": [NONE],
         "base-uri": [NONE],
         "form-action": [SELF],

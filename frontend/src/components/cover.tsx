@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import type { Track } from "@/api/types";
+import { mayLoad } from "@/lib/media";
 import styles from "./cover.module.css";
 
 type Covered = Pick<Track, "track_id" | "cover_url">;
@@ -17,7 +18,7 @@ export function Cover({ track, isLazy = true }: { track: Covered; isLazy?: boole
     return () => clearTimeout(timer);
   }, [failures, tries]);
   const drawn = `/tracks/${encodeURIComponent(track.track_id)}/cover.svg`;
-  const given = failures === 0 ? track.cover_url : null;
+  const given = failures === 0 && mayLoad(track.cover_url) ? track.cover_url : null;
   return (
     <img
       className={styles.cover}

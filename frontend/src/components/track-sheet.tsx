@@ -5,6 +5,7 @@ import * as api from "@/api/calls";
 import type { Item } from "@/api/types";
 import { hide, type Response } from "@/lib/acts";
 import { useMusicService } from "@/lib/me";
+import { mayLoad } from "@/lib/media";
 import { playLink } from "@/lib/music-services";
 import { Cover } from "./cover";
 import { Preview } from "./preview";
@@ -107,7 +108,7 @@ export default function TrackSheet({ track, response, acts, onClose }: SheetProp
               )}
               <section aria-label="Listen">
                 <h3>Listen</h3>
-                {preview && <Preview track={track} url={preview} />}
+                {mayLoad(preview) && <Preview track={track} url={preview} />}
                 <p className={styles.links}>
                   <Button asChild colorPalette="accent" size="sm">
                     <a href={link.href} target="_blank" rel="noopener noreferrer" onClick={() => acts.onPlay(track)}>
