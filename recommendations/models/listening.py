@@ -22,6 +22,9 @@ class PlayCount(models.Model):
     track = models.ForeignKey(Track, on_delete=models.CASCADE)
     plays = models.PositiveIntegerField()
     imported_at = models.DateTimeField(default=timezone.now)
+    first_imported_at = models.DateTimeField(
+        null=True, help_text="when the pair's first total came, where this one replaced another"
+    )
 
     class Meta:
         constraints = [

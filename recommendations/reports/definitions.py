@@ -143,8 +143,8 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "ndcg": Definition(
         "NDCG@10",
-        "On the newest twentieth of the responses, each listener ranked from what they had done "
-        "before; challenger and champion on the same listeners.",
+        "On the newest twentieth of the responses, but for what the champion learned from; each "
+        "listener ranked from what they had done before, by challenger and champion alike.",
         "ModelVersion.comparison",
     ),
     "calibration": Definition(

@@ -6,12 +6,15 @@ import heapq
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet
+from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
 from recommendations.core.content import ContentFeatures
@@ -55,6 +58,17 @@ class Snapshot:
             "last_feedback": self.last_feedback,
         }
 
+    @cached_property
+    def chances(self) -> NDArray[np.uint32]:
+        """A fixed hash of each pair, by which those of one time have an order, shape (n_pairs,)."""
+        listeners = self.listener_pks[self.interactions.user_rows]
+        tracks = self.track_pks[self.interactions.track_rows]
+        hashes = (
+            zlib.crc32(f"{listener}:{track}".encode())
+            for listener, track in zip(listeners, tracks, strict=True)
+        )
+        return np.fromiter(hashes, np.uint32, len(self.interactions))
+
 
 SHARD_ROWS = 500_000
 """Rows of feedback and play counts that are held as Python objects at once, about 300 MB."""
@@ -86,7 +100,7 @@ def take_snapshot(*, shard_rows: int = SHARD_ROWS) -> Snapshot:
         for counts, responses in in_shards(_counts(), _responses(), shard_rows=shard_rows):
             parts.append(merge(counts, responses))
             n_play_counts += len(counts)
-            n_feedback += len(responses)
+            n_feedback += sum(not taken_back for *_, taken_back in responses)
             del counts, responses  # before the rows of the next shard come
         last_feedback = Feedback.objects.aggregate(last=Max("pk"))["last"] or 0
     pairs = Pairs.together(parts)
@@ -116,17 +130,21 @@ def _counts() -> QuerySet:
     return (
         PlayCount.objects.filter(track__is_active=True)
         .order_by("listener_id")
-        .values_list("listener_id", "track_id", "plays", "imported_at")
+        .values_list(
+            "listener_id", "track_id", "plays", Coalesce("first_imported_at", "imported_at")
+        )
     )
 
 
 def _responses() -> QuerySet:
     return (
         Feedback.objects.of_listeners()
-        .standing()
         .filter(track__is_active=True)
         .order_by("listener_id", "occurred_at", "pk")
-        .values_list("listener_id", "track_id", "preference", "occurred_at", "rating", "kind")
+        .values_list(
+            *("listener_id", "track_id", "preference", "occurred_at", "rating", "kind"),
+            "retraction__pk",
+        )
     )
 
 
@@ -183,9 +201,11 @@ def merge(counts: list[tuple], responses: list[tuple]) -> Pairs:
     """Make one pair of everything that a listener did with a track.
 
     The latest thing said counts; without one, the mean of what plays and skips show; without
-    those, the rank of the imported play count.  `responses` are in order of time.
+    those, the rank of the imported play count.  `responses` are in order of time; one that was
+    taken back tells only that the pair had occurred by then: a model may have learned from it.
     """
     pairs: dict[tuple[int, int], list[float]] = {}  # preference, n implicit, rating, first time
+    withdrawn: dict[tuple[int, int], float] = {}  # first time of what was taken back
     if counts:
         listeners, tracks, plays, imported = (
             np.array(column) for column in zip(*counts, strict=True)
@@ -199,8 +219,13 @@ def merge(counts: list[tuple], responses: list[tuple]) -> Pairs:
             strict=True,
         ):
             pairs[key] = [preference, 0.0, np.nan, moment]
-    for listener, track, preference, moment, rating, kind in responses:
-        pair = pairs.setdefault((listener, track), [0.5, 0.0, np.nan, moment.timestamp()])
+    for listener, track, preference, moment, rating, kind, taken_back in responses:
+        key, occurred = (listener, track), moment.timestamp()
+        if taken_back:
+            withdrawn.setdefault(key, occurred)
+            continue
+        pair = pairs.setdefault(key, [0.5, 0.0, np.nan, occurred])
+        pair[3] = min(pair[3], occurred)  # a total may have come later than the first response
         if kind in EXPLICIT_KINDS:
             pair[0], pair[1] = preference, -1.0  # from here on plays and skips say nothing new
             if rating is not None:
@@ -208,29 +233,45 @@ def merge(counts: list[tuple], responses: list[tuple]) -> Pairs:
         elif pair[1] >= 0:
             pair[0] = (pair[0] * pair[1] + preference) / (pair[1] + 1)
             pair[1] += 1
+    for key in withdrawn.keys() & pairs.keys():
+        pairs[key][3] = min(pairs[key][3], withdrawn[key])
     keys = np.array(list(pairs), np.int64).reshape(-1, 2)
     values = np.array(list(pairs.values()), float).reshape(-1, 4)
     return Pairs(keys[:, 0], keys[:, 1], values[:, 0], values[:, 2], values[:, 3])
 
 
-def newest_slice(snapshot: Snapshot, *, share: float) -> NDArray[np.bool_]:
-    """Return which pairs are the newest, shape (n_pairs,), at most `share` of them.
+class Cut(NamedTuple):
+    """A place in the order of pairs: by the time they first occurred, then by their hash.
 
-    Among pairs of one time, as an import leaves them, a fixed hash of the pair decides; so a later
-    slice holds only pairs that are new or were in the slice before, and a model that did not learn
-    from its own slice has not learned from a later one either.  A listener keeps at least two
-    pairs outside it.
+    That order never changes, so a model that learned from the pairs before its cut has learned
+    from none that is at or after it in any later snapshot, whatever was imported meanwhile.
     """
-    interactions = snapshot.interactions
-    listeners = snapshot.listener_pks[interactions.user_rows]
-    tracks = snapshot.track_pks[interactions.track_rows]
-    chance = np.array(
-        [zlib.crc32(f"{u}:{t}".encode()) for u, t in zip(listeners, tracks, strict=True)]
-    )
-    order = np.lexsort((chance, interactions.time))
-    n_newest = int(len(interactions) * share)
-    newest = np.zeros(len(interactions), bool)
-    newest[order[len(order) - n_newest :]] = True
-    left = np.bincount(interactions.user_rows[~newest], minlength=interactions.n_users)
-    newest[left[interactions.user_rows] < 2] = False
-    return newest
+
+    time: float
+    chance: int
+
+
+def newest_cut(snapshot: Snapshot, *, share: float) -> Cut:
+    """Return where the newest `share` of the pairs begins; past the last one where it is none."""
+    times, chances = snapshot.interactions.time, snapshot.chances
+    order = np.lexsort((chances, times))
+    n_newest = int(len(order) * share)
+    begin = order[len(order) - max(n_newest, 1)]
+    return Cut(float(times[begin]), int(chances[begin]) + (n_newest == 0))
+
+
+def since(snapshot: Snapshot, cut: Cut) -> NDArray[np.bool_]:
+    """Return which pairs are at or after the cut, shape (n_pairs,)."""
+    times = snapshot.interactions.time
+    return (times > cut.time) | ((times == cut.time) & (snapshot.chances >= cut.chance))
+
+
+def judged(snapshot: Snapshot, cut: Cut) -> NDArray[np.bool_]:
+    """Return which pairs models are judged on, shape (n_pairs,).
+
+    Those since the cut, of listeners with at least two pairs before it to rank them by.
+    """
+    interactions, late = snapshot.interactions, since(snapshot, cut)
+    before = np.bincount(interactions.user_rows[~late], minlength=interactions.n_users)
+    chosen: NDArray[np.bool_] = late & (before[interactions.user_rows] >= 2)
+    return chosen

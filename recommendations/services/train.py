@@ -24,14 +24,21 @@ from recommendations.core.metrics import ndcg_at_k
 from recommendations.core.serving_model import ServingModel
 from recommendations.models import Feedback, ModelVersion, ServingState, TrainingRun
 from recommendations.services import peers
-from recommendations.services.snapshot import Snapshot, newest_slice, take_snapshot
+from recommendations.services.snapshot import (
+    Cut,
+    Snapshot,
+    judged,
+    newest_cut,
+    since,
+    take_snapshot,
+)
 from recommendations.serving.state import load_version, manifest_sha256
 from recommendations.serving.storage import UnavailableArtefact, artefact_store
 
 logger = structlog.get_logger(__name__)
 
 NEWEST_SHARE = 0.05
-"""Share of the pairs, the newest, on which challenger and champion are compared."""
+"""Share of the pairs, the newest, that training leaves for comparing challenger and champion."""
 
 MAX_COMPARED = 2000
 """Listeners they are compared on, at most."""
@@ -148,12 +155,13 @@ def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> Mode
     if not len(snapshot.interactions):
         raise NothingToLearn("There are no plays, ratings or other responses to learn from.")
     config = FitConfig()
+    # A listener all of whose pairs come after the cut is left out, and folded in when served.
+    cut = newest_cut(snapshot, share=NEWEST_SHARE)
+    known = snapshot.interactions.take(~since(snapshot, cut))
     TrainingRun.objects.filter(pk=run.pk).update(
-        snapshot=snapshot.describe(), parameters=dataclasses.asdict(config)
+        snapshot={**snapshot.describe(), "cut": cut}, parameters=dataclasses.asdict(config)
     )
     progress({"stage": "snapshot", **snapshot.describe()})
-    newest = newest_slice(snapshot, share=NEWEST_SHARE)
-    known = snapshot.interactions.take(~newest)
     if workers:
         peers.share(run, known, snapshot.content, snapshot.track_pks)
     try:
@@ -175,7 +183,7 @@ def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> Mode
     progress({"stage": "artefact", "folder": folder})
     save(path, fitted.model)
     artefact_store().publish(path)
-    comparison = compare(snapshot, newest, fitted.model)
+    comparison = compare(snapshot, cut, fitted.model)
     progress({"stage": "comparison", **comparison})
     with transaction.atomic():
         version = ModelVersion.objects.create(
@@ -195,25 +203,33 @@ def _carry_out(run: TrainingRun, report: Report, workers: Sequence[str]) -> Mode
     return version
 
 
-def compare(snapshot: Snapshot, newest: np.ndarray, challenger: ServingModel) -> dict[str, Any]:
-    """Measure challenger and champion on the newest slice, listener by listener.
+def compare(snapshot: Snapshot, cut: Cut, challenger: ServingModel) -> dict[str, Any]:
+    """Measure challenger and champion on newest pairs that neither learned, listener by listener.
 
-    Each ranks the whole catalogue for what a listener had done before the slice; tracks the
-    champion does not know yet count against it, as they do for the listener.
+    Each ranks the whole catalogue for what a listener had done before; tracks the champion does
+    not know yet count against it, as they do for the listener.
+
+    Args:
+        snapshot: what there is.
+        cut: the challenger learned from the pairs before it.  The champion's own may be later, as
+            after an import of an old history; then that one counts.
+        challenger: the model that is to be better than the one that serves.
 
     Returns:
-        `listeners`, `challenger` and `champion` (NDCG@10, None without one), and the standard
-        error of their difference.
+        `listeners`, `challenger` and `champion` (NDCG@10, None without one or without listeners),
+        `champion_version`, whether `champion_loads`, and the standard error of the difference.
     """
-    state = ServingState.objects.select_related("model_version").first()
+    state = ServingState.objects.select_related("model_version__run").first()
     champion_version = state.model_version if state else None
     champion = None
     if champion_version is not None:
         with contextlib.suppress(CorruptArtefact):  # a champion that cannot serve has lost
             champion = load_version(champion_version)
+            # A model of before the cut was kept has none.
+            cut = max(cut, Cut(*champion_version.run.snapshot.get("cut", cut)))
     interactions = snapshot.interactions
-    histories = interactions.take(~newest).by_user()
-    wanted = interactions.take(newest & (interactions.preference >= 0.5))
+    histories = interactions.take(~since(snapshot, cut)).by_user()
+    wanted = interactions.take(judged(snapshot, cut) & (interactions.preference >= 0.5))
     users = np.unique(wanted.user_rows)
     if len(users) > MAX_COMPARED:
         users = np.random.default_rng(0).choice(users, MAX_COMPARED, replace=False)
@@ -230,6 +246,7 @@ def compare(snapshot: Snapshot, newest: np.ndarray, challenger: ServingModel) ->
         "challenger": _mean(scores["challenger"]),
         "champion": _mean(scores["champion"]),
         "champion_version": champion_version.pk if champion_version else None,
+        "champion_loads": champion is not None,
     }
     if champion is not None and len(users) > 1:
         difference = np.subtract(scores["challenger"], scores["champion"])
@@ -254,10 +271,11 @@ def _ranking(
 
 
 def _is_better(comparison: dict[str, Any]) -> bool:
-    challenger, champion = comparison["challenger"], comparison["champion"]
-    if comparison["champion_version"] is None or champion is None:
+    if comparison["champion_version"] is None or not comparison["champion_loads"]:
         return True
-    return challenger is not None and challenger > champion
+    if not comparison["listeners"]:  # what serves well is not given up for what nobody has judged
+        return False
+    return comparison["challenger"] > comparison["champion"]
 
 
 def verdict_on(comparison: dict[str, Any]) -> str:
@@ -265,8 +283,10 @@ def verdict_on(comparison: dict[str, Any]) -> str:
     version = comparison["champion_version"]
     if version is None:
         return "Promoted: there was no model before it."
-    if comparison["champion"] is None:
-        return f"Promoted: model {version}, which it replaces, cannot be compared."
+    if not comparison["champion_loads"]:
+        return f"Promoted: model {version}, which it replaces, cannot be loaded."
+    if not comparison["listeners"]:
+        return f"Kept, not served: no new responses tell whether it is better than model {version}."
     numbers = (
         f"NDCG@10 {comparison['challenger']:.4f} against {comparison['champion']:.4f} of model "
         f"{version}, on the newest responses of {comparison['listeners']} listeners"

@@ -261,6 +261,16 @@ def test_plays_of_a_pair_are_added_up_and_replace_what_was_known(load, catalogue
     assert PlayCount.objects.get().plays == 20
 
 
+def test_a_pair_keeps_the_time_of_its_first_total_whatever_totals_follow(load, catalogue):
+    times = []
+    for plays in (10, 10, 20, 30):
+        load(import_listens, f"user_id,track_id,plays\nmia,a,{plays}\n".encode())
+        times.append(PlayCount.objects.get().imported_at)
+    count = PlayCount.objects.get()
+    assert times[0] == times[1] < times[2] < times[3]
+    assert count.first_imported_at == times[0]
+
+
 def test_changed_genres_replace_the_old_ones_and_tell_the_web_processes(load):
     load(import_tracks, b"track_id,name,artist,genres\na,A,X,rock;pop\nb,B,X,rock\n")
     before = ServingState.objects.get().catalogue_version

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from datetime import timedelta
 
-import numpy as np
 import pytest
 from django.conf import settings as django_settings
 from django.db import IntegrityError, connection, transaction
@@ -13,7 +12,7 @@ from django.utils import timezone
 
 from recommendations.models import ModelVersion, Retraction, ServingState, TrainingRun
 from recommendations.services import train as training
-from recommendations.services.snapshot import newest_slice, take_snapshot
+from recommendations.services.snapshot import take_snapshot
 from recommendations.tests import small_world
 from recommendations.tests.factories import (
     NOW,
@@ -146,46 +145,7 @@ def test_without_anything_to_learn_the_run_fails_and_says_why(child_environment)
     assert run.error.startswith("NothingToLearn: ")
 
 
-# -- challenger and champion ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("challenger", "champion", "promoted"),
-    [(0.4, 0.3, True), (0.3, 0.4, False), (0.3, 0.3, False)],
-)
-def test_only_the_better_one_is_served_and_the_verdict_gives_the_numbers(
-    challenger, champion, promoted
-):
-    comparison = {
-        "challenger": challenger,
-        "champion": champion,
-        "champion_version": 7,
-        "listeners": 20,
-    }
-    assert training._is_better(comparison) is promoted
-    verdict = training.verdict_on(comparison)
-    assert verdict.startswith("Promoted: " if promoted else "Kept, not served: ")
-    assert "model 7" in verdict
-
-
-def test_the_first_model_is_served():
-    comparison = {"challenger": None, "champion": None, "champion_version": None, "listeners": 0}
-    assert training._is_better(comparison)
-    assert training.verdict_on(comparison) == "Promoted: there was no model before it."
-
-
-@pytest.mark.usefixtures("committed")
-def test_a_model_is_as_good_as_itself_on_the_newest_slice(trained):
-    tracks = make_catalogue()
-    make_version(trained, tracks)
-    make_listening(tracks)
-    snapshot = take_snapshot()
-    newest = newest_slice(snapshot, share=0.2)
-    model = training.load_version(ModelVersion.objects.get())
-    comparison = training.compare(snapshot, newest, model)
-    assert comparison["challenger"] == comparison["champion"] > 0
-    assert comparison["difference_se"] == 0
-    assert comparison["listeners"] > 20
+# -- what it learns from -------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("committed")
@@ -199,25 +159,6 @@ def test_nothing_is_learned_from_what_was_taken_back_or_is_nobodys():
     snapshot = take_snapshot()
     assert snapshot.n_feedback == 1
     assert snapshot.listener_pks.tolist() == [listener.pk]
-
-
-@pytest.mark.usefixtures("committed")
-def test_the_newest_slice_is_the_newest_and_leaves_each_listener_two_pairs():
-    listeners = [make_listener() for _ in range(3)]
-    tracks = [make_track() for _ in range(10)]
-    for n, track in enumerate(tracks):
-        for listener in listeners[:2]:
-            at = NOW.replace(hour=n)
-            make_feedback_row(listener=listener, track=track, at=at)
-    make_feedback_row(listener=listeners[2], track=tracks[0], at=NOW)
-    snapshot = take_snapshot()
-    newest = newest_slice(snapshot, share=0.3)
-    times = snapshot.interactions.time
-    users = snapshot.interactions.user_rows
-    assert not newest[users == 2].any()
-    assert times[newest].min() >= times[~newest & (users != 2)].max()
-    left = np.bincount(users[~newest], minlength=3)
-    assert (left[:2] >= 2).all()
 
 
 # -- when a run is due ---------------------------------------------------------------------------

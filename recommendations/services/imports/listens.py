@@ -115,7 +115,8 @@ def load_staged_listens(
         WHERE s.plays IS NOT NULL
         GROUP BY l.id, t.id
         ON CONFLICT (listener_id, track_id) DO UPDATE
-            SET plays = excluded.plays, imported_at = excluded.imported_at
+            SET plays = excluded.plays, imported_at = excluded.imported_at,
+                first_imported_at = coalesce(p.first_imported_at, p.imported_at)
             WHERE p.plays <> excluded.plays
         RETURNING p.listener_id, (xmax = 0)
         """,
