@@ -351,8 +351,6 @@ MUSICREC = {
     # 0 ranks by score alone, 1 by dissimilarity to what is already on the list.
     "DIVERSITY": env.float("MUSICREC_DIVERSITY", default=0.15),
     "TRENDING_HALF_LIFE": timedelta(days=env.float("MUSICREC_TRENDING_HALF_LIFE_DAYS", default=7)),
-    # How long a slate waits for a response before its reward is 0.
-    "ATTRIBUTION_WINDOW": timedelta(minutes=30),
     # Whether a list is on the database's disk before it is shown; a response always is.
     "DURABLE_SLATES": env.bool("MUSICREC_DURABLE_SLATES", default=False),
     # New feedback rows that start a training run between the nightly ones.

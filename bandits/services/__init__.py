@@ -20,7 +20,7 @@ from bandits.services.errors import BanditRuleViolation
 from bandits.services.learning import closed_form, fold, rebuild
 from bandits.services.progress import rebuild_words, tell_progress
 from bandits.services.reporting import take_snapshot
-from bandits.services.rewards import credit, expire
+from bandits.services.rewards import credit, expire, windows
 from bandits.services.verifying import Verification, verify
 
 __all__ = [
@@ -47,4 +47,5 @@ __all__ = [
     "tell_progress",
     "unpin",
     "verify",
+    "windows",
 ]

@@ -1,6 +1,7 @@
 """Rewards: what a slate earned, as often as that changes."""
 
 import math
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -11,13 +12,25 @@ from bandits.models import Bandit, Decision
 from bandits.services.errors import BanditRuleViolation
 
 
+def windows(request_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """Return until when a response counts towards the reward of each request's decision.
+
+    By the same window as `expire` and `bandits.off_policy.history`; requests that no bandit
+    decided are left out.
+    """
+    rows = Decision.objects.filter(request_id__in=request_ids).values_list(
+        "request_id", "decided_at", "bandit__attribution_window"
+    )
+    return {request_id: decided_at + window for request_id, decided_at, window in rows}
+
+
 def credit(*, request_id: UUID, reward: float | None, at: datetime, final: bool = False) -> None:
     """Set a decision's reward to what all its responses so far make it.
 
     `reward` is the whole of it, not a change: the caller computes it from every response within
-    the window, in the transaction that holds the slate's lock, so that the last to commit knows
-    all of them, and a repeated call changes nothing.  Only this one row is written; the posterior
-    takes the change in at its next reading (`bandits.live`) and the next fold.
+    its window (`windows`), in the transaction that holds the slate's lock, so that the last to
+    commit knows all of them, and a repeated call changes nothing.  Only this one row is written;
+    the posterior takes the change in at its next reading (`bandits.live`) and the next fold.
 
     Args:
         request_id: of the slate.

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Avg, F, Min
 
@@ -118,21 +117,21 @@ def _is_somebodys(event: OutboxEvent) -> bool:
 def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
     """Give the bandit the reward that the responses so far make of each slate they answer.
 
-    The reward is computed from all responses within the window, under the decision's lock, so it
-    is the same whatever the order and number of workers.
+    The reward is computed from all responses within the bandit's window, under the slate's lock,
+    so it is the same whatever the order and number of workers.
     """
-    keys = sorted({r.recommendation_id for r in responses if r.recommendation_id})
+    keys = {r.recommendation_id for r in responses if r.recommendation_id}
     if not keys:
         return
+    ends = bandits.services.windows(keys)  # of those that a bandit decided
     # Locked in one order: whoever comes second waits, and then sees the first one's responses.
-    slates = Recommendation.objects.select_for_update().filter(pk__in=keys).order_by("pk")
-    for slate in slates:
-        if not slate.probabilities:  # no bandit chose it
-            continue
-        ends = slate.created_at + settings.MUSICREC["ATTRIBUTION_WINDOW"]
-        in_time = Feedback.objects.standing().filter(recommendation=slate, occurred_at__lte=ends)
+    slates = Recommendation.objects.select_for_update().filter(pk__in=ends).order_by("pk")
+    for slate in slates.values_list("pk", flat=True):
+        in_time = Feedback.objects.standing().filter(
+            recommendation=slate, occurred_at__lte=ends[slate]
+        )
         reward = in_time.aggregate(mean=Avg("preference"))["mean"]
-        bandits.services.credit(request_id=slate.pk, reward=reward, at=at)
+        bandits.services.credit(request_id=slate, reward=reward, at=at)
 
 
 def prune_event_keys(*, at: datetime) -> int:

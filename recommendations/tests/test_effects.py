@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 
 from bandits.models import Decision
+from bandits.services import change_settings
 from experiments.models import AppliedEvent, ListenerTotal
 from recommendations.models import Feedback, OutboxEvent, Taste, Track, TrackHeat
 from recommendations.services import effects
@@ -236,10 +237,15 @@ def test_the_reward_is_provisional_from_the_first_response(slate):
     assert reward_of(slate) == 1.0
 
 
-def test_a_response_after_the_window_does_not_count(slate, settings):
-    respond_to(slate, 0, 5)
-    respond_to(slate, 1, 1, after=settings.MUSICREC["ATTRIBUTION_WINDOW"] + SECOND)
-    drain(at=NOW + timedelta(hours=1))
+@pytest.mark.parametrize("minutes", [5, 30, 120])
+def test_a_response_counts_within_the_window_of_the_bandit_and_not_after_it(slate, minutes):
+    window = timedelta(minutes=minutes)
+    change_settings(Decision.objects.get().bandit, at=NOW, attribution_window=window)
+    respond_to(slate, 0, 5, after=window)
+    drain(at=NOW + window)
+    assert reward_of(slate) == 1.0
+    respond_to(slate, 1, 1, after=window + SECOND)
+    drain(at=NOW + window + SECOND)
     assert reward_of(slate) == 1.0
 
 
