@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 EARLY_SKIP = 0.5
 """A track skipped before this share of it was heard counts as rejected."""
 
@@ -37,3 +39,22 @@ def preference_of(
         case "skip":
             return 0.0 if completion is None or completion < EARLY_SKIP else completion
     raise ValueError(f"unknown kind of feedback: {kind!r}")
+
+
+def preference_by_track(responses: Iterable[tuple[int, str, float]]) -> dict[int, float]:
+    """Return one preference for each track responded to, however many responses it got.
+
+    The last thing said counts; of a track of which nothing was said, the mean of what plays and
+    skips let conclude.
+
+    Args:
+        responses: track, kind and preference, in the order in which they happened.
+    """
+    said: dict[int, float] = {}
+    concluded: dict[int, list[float]] = {}
+    for track, kind, preference in responses:
+        if kind in EXPLICIT_KINDS:
+            said[track] = preference
+        else:
+            concluded.setdefault(track, []).append(preference)
+    return {track: sum(values) / len(values) for track, values in concluded.items()} | said

@@ -13,12 +13,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Avg, F, Min
+from django.db.models import F, Min
 
 import bandits.services
 import experiments.services
 from accounts.models import Listener
 from experiments.services import ListenerEvent
+from recommendations.core.preference import preference_by_track
 from recommendations.models import Feedback, OutboxEvent, Recommendation
 from recommendations.models.ledger import RecommendationQuerySet
 from recommendations.models.listening import FeedbackQuerySet
@@ -117,8 +118,9 @@ def _is_somebodys(event: OutboxEvent) -> bool:
 def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
     """Give the bandit the reward that the responses so far make of each slate they answer.
 
-    The reward is computed from all responses within the bandit's window, under the slate's lock,
-    so it is the same whatever the order and number of workers.
+    It is the mean preference of the tracks responded to.  It is computed from all responses within
+    the bandit's window, under the slate's lock, so it is the same whatever the order and number of
+    workers.
     """
     keys = {r.recommendation_id for r in responses if r.recommendation_id}
     if not keys:
@@ -127,10 +129,14 @@ def reward_slates(responses: Sequence[Feedback], at: datetime) -> None:
     # Locked in one order: whoever comes second waits, and then sees the first one's responses.
     slates = Recommendation.objects.select_for_update().filter(pk__in=ends).order_by("pk")
     for slate in slates.values_list("pk", flat=True):
-        in_time = Feedback.objects.standing().filter(
-            recommendation=slate, occurred_at__lte=ends[slate]
+        in_time = (
+            Feedback.objects.standing()
+            .filter(recommendation=slate, occurred_at__lte=ends[slate])
+            .order_by("occurred_at", "pk")
+            .values_list("track_id", "kind", "preference")
         )
-        reward = in_time.aggregate(mean=Avg("preference"))["mean"]
+        tracks = preference_by_track(in_time).values()
+        reward = sum(tracks) / len(tracks) if tracks else None
         bandits.services.credit(request_id=slate, reward=reward, at=at)
 
 

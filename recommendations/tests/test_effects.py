@@ -206,14 +206,15 @@ def slate(db):
     return answer.recommendation
 
 
-def respond_to(slate, place, rating, *, after=SECOND):
+def respond_to(slate, place, rating=None, *, kind="rating", after=SECOND, **fields):
     return make_feedback(
         listener=slate.listener,
         track=Track.objects.get(pk=slate.tracks[place]),
-        kind="rating",
+        kind=kind,
         rating=rating,
         recommendation=slate,
         at=NOW + after,
+        **fields,
     )
 
 
@@ -228,6 +229,20 @@ def test_the_reward_is_the_mean_preference_in_whatever_order_responses_come(slat
         respond_to(slate, place, ratings[place])
         drain(at=NOW + timedelta(minutes=1))
     assert reward_of(slate) == pytest.approx((1 + 0 + 0.75) / 3)
+
+
+def test_a_track_counts_once_however_often_it_is_responded_to(slate):
+    for at in range(4):
+        respond_to(slate, 0, kind="play", completion=1.0, after=at * SECOND)
+    respond_to(slate, 0, kind="play", completion=0.5, after=4 * SECOND)
+    respond_to(slate, 1, kind="skip", after=5 * SECOND)
+    drain(at=NOW + timedelta(minutes=1))
+    assert reward_of(slate) == pytest.approx(0.9 / 2)
+    respond_to(slate, 0, 1, after=9 * SECOND)
+    respond_to(slate, 0, 3, after=8 * SECOND)  # the later thing said came first
+    respond_to(slate, 1, kind="save", after=6 * SECOND)
+    drain(at=NOW + timedelta(minutes=2))
+    assert reward_of(slate) == pytest.approx((0.0 + 1.0) / 2)
 
 
 def test_the_reward_is_provisional_from_the_first_response(slate):
