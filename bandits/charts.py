@@ -42,7 +42,7 @@ def of_report(report: Mapping[str, Any]) -> dict[str, SafeString]:
         "rewards": interval_rows(rewards, title="Mean reward by arm", unit="mean reward"),
         "off_policy": interval_rows(
             off_policy,
-            title="Each arm always, against the log",
+            title="Each arm wherever it may be chosen, against the log",
             unit="difference in reward per list",
             zero=True,
         ),

@@ -19,7 +19,6 @@ from bandits.models import Bandit, Decision
 NEWEST = 20_000
 """Decisions that an evaluation looks at, unless it is told otherwise."""
 
-_MOST_LEFT_OUT = 0.5
 _SETTINGS = ("policy", "floor", "exploration", "prior_precision", "half_life")
 
 
@@ -99,14 +98,15 @@ class Target(Protocol):
     def probabilities(self, log: History) -> tuple[History, np.ndarray]:
         """Return the decisions it is evaluated on, and its probabilities there.
 
-        A row of nought says that the target could not have decided: its arm was not eligible.
+        A row of nought leaves the choice to the policy that made the log, as where an arm was not
+        eligible.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Always:
-    """One arm, wherever it is eligible."""
+    """One arm wherever it is eligible, and elsewhere what the log did."""
 
     arm: str
 
@@ -209,19 +209,6 @@ def parse_target(text: str, bandit: Bandit) -> Target:
     return OtherSettings(**settings)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An evaluation and the decisions that it could not use.
-
-    Attributes:
-        evaluation: estimates, intervals and diagnostics.
-        left_out: decisions in which the target's arm was not eligible.
-    """
-
-    evaluation: Evaluation
-    left_out: int
-
-
 def off_policy(
     log: History,
     target: Target,
@@ -230,7 +217,7 @@ def off_policy(
     support: Support | None = None,
     n_resamples: int = 2000,
     modelled: np.ndarray | None = None,
-) -> Answer:
+) -> Evaluation:
     """Return what the log says of the target.
 
     Args:
@@ -247,29 +234,21 @@ def off_policy(
     if modelled is None:
         modelled = modelled_rewards(log)
     used, probabilities = target.probabilities(log)
-    modelled = modelled[len(log) - len(used) :]
-    can = probabilities.sum(axis=1) > 0
-    left_out = int((~can).sum())
-    if len(used) == 0 or left_out > _MOST_LEFT_OUT * len(used):
-        raise ThinSupport(
-            f"{len(used) - left_out} of {len(used)} decisions with a final reward had an arm "
-            "eligible that the target could have chosen"
-        )
-    kept = used.part(can)
-    evaluation = evaluate(
+    if not len(used):
+        raise ThinSupport("no decision has a final reward yet")
+    return evaluate(
         Log(
-            chosen=kept.chosen,
-            rewards=kept.rewards,
-            propensities=kept.propensities,
-            target=probabilities[can],
-            modelled=modelled[can],
-            listeners=kept.listeners,
+            chosen=used.chosen,
+            rewards=used.rewards,
+            propensities=used.propensities,
+            target=probabilities,
+            modelled=modelled[len(log) - len(used) :],
+            listeners=used.listeners,
         ),
         rng,
         support=support,
         n_resamples=n_resamples,
     )
-    return Answer(evaluation, left_out)
 
 
 def modelled_rewards(log: History) -> np.ndarray:

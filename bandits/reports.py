@@ -196,17 +196,20 @@ def _situations(policy: live.LivePolicy, average: np.ndarray | None) -> list[dic
 
 
 def _off_policy(bandit: Bandit, log: History, n_resamples: int) -> dict[str, Any]:
-    """Return every arm played always, beside the bandit, and the regret against the best."""
+    """Return every arm played wherever it was eligible, beside the bandit, and the regret.
+
+    Where an arm was not eligible all stays as it was, so that every arm is valued over the same
+    decisions; the regret is against the one with the largest advantage.
+    """
     rng = np.random.default_rng(_SEED)
     modelled = modelled_rewards(log)
     arms: dict[str, Any] = {}
     for key, target in targets_of([arm.key for arm in bandit.arms.all()]).items():
         try:
-            answer = off_policy(log, target, rng, n_resamples=n_resamples, modelled=modelled)
+            found = off_policy(log, target, rng, n_resamples=n_resamples, modelled=modelled)
         except ThinSupport as error:
             arms[key] = {"refused": str(error)}
             continue
-        found = answer.evaluation
         value, advantage = found.estimates[_ESTIMATOR], found.advantages[_ESTIMATOR]
         arms[key] = {
             "value": value.value,
@@ -217,10 +220,10 @@ def _off_policy(bandit: Bandit, log: History, n_resamples: int) -> dict[str, Any
             "advantage_high": advantage.value + advantage.anytime,
             "effective_sample_size": found.effective_sample_size,
             "largest_weight": found.largest_weight,
-            "left_out": answer.left_out,
+            "left_out": found.left_out,
         }
     answered = {key: arm for key, arm in arms.items() if "value" in arm}
-    best = max(answered, key=lambda key: answered[key]["value"], default=None)
+    best = max(answered, key=lambda key: answered[key]["advantage"], default=None)
     return {
         "estimator": _ESTIMATOR,
         "decisions": len(log),

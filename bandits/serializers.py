@@ -61,7 +61,7 @@ class ExplorationSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class PlayedAlwaysSerializer(serializers.Serializer[dict[str, Any]]):
-    """One arm played always, by off-policy evaluation; or `refused` with the reason."""
+    """One arm wherever eligible, else as logged (`left_out`); or `refused` with the reason."""
 
     refused = serializers.CharField(required=False)
     value = serializers.FloatField(required=False)
@@ -76,7 +76,7 @@ class PlayedAlwaysSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class RegretSerializer(serializers.Serializer[dict[str, Any]]):
-    """What the best fixed arm would have earned more, per decision."""
+    """What the best arm, wherever it was eligible, would have earned more, per decision."""
 
     best_arm = serializers.CharField()
     per_decision = serializers.FloatField()
@@ -85,7 +85,7 @@ class RegretSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class OffPolicySerializer(serializers.Serializer[dict[str, Any]]):
-    """Every arm played always, from decisions whose reward is final."""
+    """Every arm played wherever eligible, from decisions whose reward is final."""
 
     estimator = serializers.CharField()
     decisions = serializers.IntegerField()

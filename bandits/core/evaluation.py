@@ -14,6 +14,10 @@ SNDR       the same with w / mean w
 SWITCH-DR  DR with w set to 0 where w > switch  (Wang et al. 2017)
 DRos       DR with w replaced by shrink w / (w^2 + shrink)  (Su et al. 2020)
 ========== =======================================================================
+
+A target may leave some decisions to the policy that made the log, as one arm does where it is not
+eligible.  What it would have earned there is known, being what was earned: w = 1 and q = r.  So
+targets that leave different decisions are all valued over the same ones, and can be compared.
 """
 
 from __future__ import annotations
@@ -44,7 +48,8 @@ class Log:
         chosen: index of the chosen arm, shape (n,).
         rewards: shape (n,).
         propensities: logged probability of the chosen arm, shape (n,), in (0, 1].
-        target: the target policy's probabilities, shape (n, n_arms); a row sums to 1.
+        target: the target policy's probabilities, shape (n, n_arms); a row sums to 1, or is 0
+            where the target leaves the choice to the policy that made the log.
         modelled: modelled reward of each arm, shape (n, n_arms).
         listeners: any integer per listener, shape (n,); decisions of one are not independent.
     """
@@ -69,14 +74,21 @@ class Log:
                 "propensities must be in (0, 1], got "
                 f"{self.propensities.min()} to {self.propensities.max()}"
             )
-        if self.target.min() < 0 or np.abs(self.target.sum(axis=1) - 1).max() > 1e-9:
-            raise ValueError("each row of target must be probabilities that sum to 1")
+        sums = self.target.sum(axis=1)
+        if self.target.min() < 0 or np.minimum(np.abs(sums - 1), sums).max() > 1e-9:
+            raise ValueError("each row of target must be probabilities that sum to 1, or all 0")
+
+    @property
+    def decides(self) -> NDArray[np.bool_]:
+        """Which decisions the target does not leave to the policy that made the log, shape (n,)."""
+        return np.asarray(self.target.any(axis=1))
 
     @property
     def weights(self) -> Floats:
         """Importance weights w, shape (n,), >= 0."""
         rows = np.arange(len(self.chosen))
-        return np.asarray(self.target[rows, self.chosen] / self.propensities)
+        ratios = self.target[rows, self.chosen] / self.propensities
+        return np.where(self.decides, ratios, 1.0)
 
 
 @dataclass(frozen=True)
@@ -103,9 +115,10 @@ class Evaluation:
     Attributes:
         estimates: by name, see `ESTIMATORS`.
         n: decisions.
+        left_out: those of them that the target leaves to the policy that made the log.
         n_listeners: among whom the bootstrap draws.
-        effective_sample_size: (sum w)^2 / sum w^2 (Kish 1965), at most n.
-        largest_weight: the largest w.
+        effective_sample_size: (sum w)^2 / sum w^2 (Kish 1965) of the others, at most their number.
+        largest_weight: the largest w among the others.
         logged_mean: mean reward of the log, that is of the policy that made it.
         advantages: each estimate minus the logged mean, with intervals of that difference.
     """
@@ -113,6 +126,7 @@ class Evaluation:
     estimates: Mapping[str, Estimate]
     advantages: Mapping[str, Estimate]
     n: int
+    left_out: int
     n_listeners: int
     effective_sample_size: float
     largest_weight: float
@@ -122,6 +136,8 @@ class Evaluation:
 @dataclass(frozen=True)
 class Support:
     """What a log must have before an evaluation is worth showing.
+
+    Only decisions that the target does not leave to the policy that made the log count.
 
     Attributes:
         decisions: at least this many.
@@ -137,10 +153,14 @@ class Support:
 
     def check(self, log: Log) -> None:
         """Raise ThinSupport with the first reason that applies."""
-        weights = log.weights
-        n_listeners = len(np.unique(log.listeners))
+        decides = log.decides
+        weights = log.weights[decides]
+        n_listeners = len(np.unique(log.listeners[decides]))
         if len(weights) < self.decisions:
-            raise ThinSupport(f"{len(weights)} decisions with a reward, {self.decisions} needed")
+            raise ThinSupport(
+                f"{len(weights)} of {len(decides)} decisions with a final reward left the target "
+                f"a choice, {self.decisions} needed"
+            )
         if n_listeners < self.listeners:
             raise ThinSupport(f"{n_listeners} listeners, {self.listeners} needed")
         if not weights.any():
@@ -219,13 +239,15 @@ def evaluate(
                 n=n_listeners, variance=float(np.var(influence)), alpha=alpha
             )
             found[-1][name] = Estimate(float(value), float(low), float(high), anytime)
+    weights = log.weights[log.decides]
     return Evaluation(
         estimates=found[0],
         advantages=found[1],
         n=len(log.rewards),
+        left_out=len(log.rewards) - len(weights),
         n_listeners=n_listeners,
-        effective_sample_size=effective_sample_size(log.weights),
-        largest_weight=float(log.weights.max()),
+        effective_sample_size=effective_sample_size(weights),
+        largest_weight=float(weights.max()),
         logged_mean=float(log.rewards.mean()),
     )
 
@@ -234,10 +256,10 @@ def _contributions(log: Log, *, clip: float, switch: float, shrink: float) -> Fl
     """Return one row per decision of the columns that `_values` combines."""
     if not (clip > 0 and switch > 0 and shrink > 0):
         raise ValueError(f"clip, switch and shrink must be > 0, got {clip}, {switch} and {shrink}")
-    w = log.weights
+    w, decides = log.weights, log.decides
     rows = np.arange(len(w))
-    surprise = log.rewards - log.modelled[rows, log.chosen]
-    modelled = (log.target * log.modelled).sum(axis=1)
+    surprise = np.where(decides, log.rewards - log.modelled[rows, log.chosen], 0.0)
+    modelled = np.where(decides, (log.target * log.modelled).sum(axis=1), log.rewards)
     return np.column_stack(
         [
             np.ones_like(w),

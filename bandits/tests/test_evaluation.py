@@ -151,10 +151,15 @@ def thin(**changes):
     return Log(**fields)
 
 
+HALF_LEFT = np.outer(np.arange(300) < 150, [1.0, 0.0])  # the second half is the log's
+
+
 @pytest.mark.parametrize(
     ("log", "reason"),
     [
-        (VECTOR, "6 decisions"),
+        (VECTOR, "6 of 6 decisions"),
+        (thin(target=np.eye(300, 2)), "2 of 300 decisions"),
+        (thin(target=HALF_LEFT, listeners=np.maximum(np.arange(300), 150)), "1 listeners"),
         (thin(listeners=np.arange(300) % 5), "5 listeners"),
         (thin(target=np.tile([0.0, 1.0], (300, 1))), "no logged decision"),
         (thin(propensities=np.r_[0.0001, np.full(299, 0.5)]), r"worth 1\.\d decisions"),
@@ -178,6 +183,34 @@ def test_propensities_that_are_none_are_refused():
         thin(propensities=np.zeros(300))
     with pytest.raises(ValueError, match="target"):
         thin(target=np.full((300, 2), 0.4))
+
+
+@pytest.mark.parametrize("name", ["IPS", "DM", "DR", "SWITCH-DR", "DRos"])
+def test_where_the_target_leaves_the_choice_it_earns_what_was_earned(name):
+    fields = vars(VECTOR)
+    left = Log(**fields | {"target": np.where(np.arange(6)[:, None] < 4, VECTOR.target, 0.0)})
+    rest = Log(**{field: value[:4] for field, value in fields.items()})
+    expected = (4 * estimates(rest)[name] + VECTOR.rewards[4:].sum()) / 6
+    assert estimates(left)[name] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["SNIPS", "SNDR"])
+def test_what_the_target_leaves_keeps_estimates_near_the_truth(name):
+    errors = []
+    for seed in range(40):
+        log, truth = simulated(np.random.default_rng(seed), n=1500)
+        left = np.arange(1500) % 3 == 0
+        mixed = Log(**vars(log) | {"target": np.where(left[:, None], 0.0, log.target)})
+        expected = 2 / 3 * truth + 1 / 3 * log.rewards[left].mean()
+        errors.append(estimates(mixed)[name] - expected)
+    assert abs(np.mean(errors)) < 0.01
+
+
+def test_only_decisions_that_are_the_targets_count_as_its_support():
+    result = evaluate(thin(target=HALF_LEFT), np.random.default_rng(0))
+    assert (result.n, result.left_out) == (300, 150)
+    assert result.effective_sample_size == pytest.approx(150)
+    assert result.largest_weight == 2
 
 
 def test_a_reward_never_predicts_itself():

@@ -101,7 +101,35 @@ def test_decisions_inside_their_window_are_not_evaluated_answered_or_not():
     assert len(history(make_bandit(), at=LATER)) == 2
 
 
-def test_an_arm_that_was_mostly_not_eligible_is_not_evaluated():
+def test_arms_for_different_listeners_are_compared_over_all_of_them():
+    """One arm is for known listeners only, whom everything pleases more."""
+    make_bandit(policy="uniform")
+    rng = np.random.default_rng(0)
+    listeners = [make_listener() for _ in range(60)]
+    known = {"neural_cf": 0.6, "trending": 0.8, "discovery": 0.5}
+    unknown = {"trending": 0.3, "discovery": 0.1}
+    for number in range(1200):
+        means = known if number % 60 < 30 else unknown
+        row = make_decision(rng, listener=listeners[number % 60], eligible=list(means))
+        reward = float(rng.random() < means[row.arm])
+        services.credit(request_id=row.pk, reward=reward, at=NOON)
+    services.expire(at=LATER)
+    found = reports.build(make_bandit(), at=LATER)["off_policy"]
+    truths = {
+        "neural_cf": (0.6 + (0.3 + 0.1) / 2) / 2,
+        "trending": (0.8 + 0.3) / 2,
+        "discovery": (0.5 + 0.1) / 2,
+    }
+    for key, truth in truths.items():
+        arm = found["arms"][key]
+        assert arm["value"] == pytest.approx(truth, abs=0.05), key
+        assert arm["advantage"] == pytest.approx(arm["value"] - found["logged_mean"]), key
+    assert found["arms"]["neural_cf"]["left_out"] == 600
+    assert found["regret"]["best_arm"] == "trending"
+    assert found["regret"]["low"] > 0
+
+
+def test_an_arm_that_was_never_eligible_is_not_evaluated():
     services.set_status(Arm.objects.get(key="trending"), "paused")
     live_through(150)
     log = history(make_bandit(), at=LATER)

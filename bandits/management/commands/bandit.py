@@ -130,16 +130,15 @@ class Command(BaseCommand):
         for text, target in targets.items():
             rng = np.random.default_rng(options["seed"])
             try:
-                answer = off_policy(log, target, rng)
+                found = off_policy(log, target, rng)
             except ThinSupport as error:
                 answers[text] = {"refused": str(error)}
                 continue
-            found = answer.evaluation
             answers[text] = {
                 "estimates": {name: vars(found.estimates[name]) for name in ESTIMATORS},
                 "advantages": {name: vars(found.advantages[name]) for name in ESTIMATORS},
                 "decisions": found.n,
-                "left_out": answer.left_out,
+                "left_out": found.left_out,
                 "listeners": found.n_listeners,
                 "effective_sample_size": found.effective_sample_size,
                 "largest_weight": found.largest_weight,
@@ -157,7 +156,8 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"{text}: {answer['decisions']} decisions of {answer['listeners']} listeners "
-            f"({answer['left_out']} left out), worth {answer['effective_sample_size']:.0f}; "
+            f"({answer['left_out']} left as they were), "
+            f"worth {answer['effective_sample_size']:.0f}; "
             f"largest weight {answer['largest_weight']:.1f}; "
             f"the log itself earned {answer['logged_mean']:.4f}"
         )

@@ -1493,7 +1493,7 @@ export interface components {
         };
         /** @enum {unknown} */
         NullEnum: null;
-        /** @description Every arm played always, from decisions whose reward is final. */
+        /** @description Every arm played wherever eligible, from decisions whose reward is final. */
         OffPolicy: {
             estimator: string;
             decisions: number;
@@ -1583,7 +1583,7 @@ export interface components {
             music_service?: string;
             onboarded?: boolean;
         };
-        /** @description One arm played always, by off-policy evaluation; or `refused` with the reason. */
+        /** @description One arm wherever eligible, else as logged (`left_out`); or `refused` with the reason. */
         PlayedAlways: {
             refused?: string;
             /** Format: double */
@@ -1647,7 +1647,7 @@ export interface components {
             email: string;
             password: string;
         };
-        /** @description What the best fixed arm would have earned more, per decision. */
+        /** @description What the best arm, wherever it was eligible, would have earned more, per decision. */
         Regret: {
             best_arm: string;
             /** Format: double */
