@@ -12,9 +12,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import expit
+from scipy.special import expit, logit
 
 Floats = NDArray[np.float64]
+
+_SUREST_RATE = 0.95
+"""As a start no arm is expected to earn more than this, or less than its complement: log-odds have
+no bound, and a linear mean may even lie outside [0, 1]."""
+
+
+def log_odds_of(weights: Floats) -> Floats:
+    """Return the weights of log-odds that expect what these expect of a linear reward.
+
+    The same where every feature is 0 (unknown), and to first order around it; intercept last.
+    """
+    rate = float(np.clip(weights[-1], 1 - _SUREST_RATE, _SUREST_RATE))
+    return np.append(weights[:-1] / (rate * (1 - rate)), logit(rate))
+
+
+def rates_of(weights: Floats) -> Floats:
+    """Return the weights of a linear reward that expect what these log-odds do; see above."""
+    rate = float(expit(weights[-1]))
+    return np.append(weights[:-1] * rate * (1 - rate), rate)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from bandits.core.context import DIMENSION, SCHEMA_VERSION
 from bandits.core.linear import LinearPosterior
-from bandits.core.logistic import LogisticPosterior
+from bandits.core.logistic import LogisticPosterior, log_odds_of, rates_of
 from bandits.core.statistics import Statistics
 from bandits.live import posteriors_of
 from bandits.models import Archive, ArchivedArm, Arm, Bandit, Learned
@@ -31,7 +31,7 @@ def change_settings(bandit: Bandit, *, at: datetime, **settings: Any) -> Bandit:
 
     A new half-life or policy is applied to all decisions of the past as well, as though it had
     always been so: by `rebuild`, which the worker runs within seconds.  Until it is done the sums
-    count as they were made.
+    count as they were made.  What warm starts expect is put onto the policy's scale at once.
 
     Raises:
         BanditRuleViolation: `unknown_setting`, or `invalid_setting` with the field's message.
@@ -55,6 +55,8 @@ def change_settings(bandit: Bandit, *, at: datetime, **settings: Any) -> Bandit:
         locked.policy == Bandit.PolicyKind.LOGISTIC
     ):
         locked.rebuild_due = True
+    if _is_logistic(locked.policy) != _is_logistic(before["policy"]):
+        _rescale_starts(locked)
     return _save(locked)
 
 
@@ -225,6 +227,25 @@ def _save(bandit: Bandit) -> Bandit:
 def _empty(bandit: Bandit, *, at: datetime) -> dict[str, Any]:
     sums = Statistics.empty(DIMENSION, reference=at.timestamp(), half_life=bandit.half_life_seconds)
     return {"sums": sums.to_bytes(), "reference": sums.reference, "half_life": sums.half_life}
+
+
+def _is_logistic(policy: str) -> bool:
+    return policy == Bandit.PolicyKind.LOGISTIC
+
+
+def _rescale_starts(bandit: Bandit) -> None:
+    """Put warm starts, archived ones too, onto the scale of a policy that was just changed.
+
+    That is log-odds for the logistic policy and rewards for the others.
+    """
+    rescaled = log_odds_of if _is_logistic(bandit.policy) else rates_of
+    for rows in (
+        Learned.objects.filter(arm__bandit=bandit),
+        ArchivedArm.objects.filter(archive__bandit=bandit),
+    ):
+        for row in rows.exclude(prior_mean=None):
+            row.prior_mean = rescaled(np.array(row.prior_mean)).tolist()
+            row.save(update_fields=["prior_mean"])
 
 
 def _mean_of_others(bandit: Bandit, *, at: datetime) -> list[float]:

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from bandits import live, services
 from bandits.models import Arm, Bandit, Decision
@@ -177,6 +178,23 @@ class TestArms:
         rng = np.random.default_rng(0)
         arms = {make_decision(rng, eligible=[*ARMS, "new_one"]).arm for _ in range(60)}
         assert "new_one" in arms
+
+    @pytest.mark.parametrize("archived", [False, True])
+    def test_a_warm_arm_starts_at_the_same_reward_under_another_policy(self, archived):
+        learn(np.random.default_rng(0), 60)
+        services.add_arm(make_bandit(), key="new_one", at=NOON, warm_start=True)
+        linear = means()["new_one"]
+        archive = services.reset(make_bandit(), at=NOON) if archived else None
+        services.change_settings(make_bandit(), at=NOON, policy="logistic")
+        if archive is not None:
+            services.restore(archive, at=NOON)
+        odds = means()["new_one"]
+        assert expit(odds[-1]) == pytest.approx(linear[-1])
+        slopes = (expit(odds[-1] + 1e-5 * odds[:-1]) - expit(odds[-1])) / 1e-5
+        np.testing.assert_allclose(slopes, linear[:-1], atol=1e-4)
+        for policy in ("uniform", "linear"):
+            services.change_settings(make_bandit(), at=NOON, policy=policy)
+        np.testing.assert_allclose(means()["new_one"], linear, atol=1e-12)
 
     @pytest.mark.parametrize(
         ("key", "expected"), [("trending", "arm_exists"), ("not a slug", "invalid_arm")]
