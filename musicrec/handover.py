@@ -27,8 +27,8 @@ LONGEST = 60.0
 """Seconds after which a worker leaves though no other is ready, so that none stays for ever."""
 
 PATIENCE = 10.0
-"""Seconds after which a worker begins to load though others still do: the master ends one that
-has not loaded in thirty."""
+"""Seconds after which a worker begins to load though others still do, so that one that hangs stops
+none of them.  gunicorn's timeout would not end it: that counts from the moment a worker serves."""
 
 PATIENCE_MEANWHILE = 5.0
 """Seconds that a request may wait for a thread while workers are starting, and `SETTLED` after."""
