@@ -14,6 +14,7 @@ import yaml
 from django.conf import settings
 
 from musicrec.production import refusals
+from musicrec.tests.chaos.test_processes import commands
 
 ROOT = settings.BASE_DIR
 BIN = Path(sys.executable).parent
@@ -60,6 +61,7 @@ def test_compose_runs_every_part_and_the_worker_image_knows_tensorflow_alone():
     assert set(services) == {
         "postgres", "redis", "migrate", "web", "worker", "training", "beat", "backup",
     }  # fmt: skip
+    assert set(commands()) == set(services) - {"postgres", "redis"}  # each is tried as a process
     assert services["web"]["build"]["target"] == "web"
     for name in ("migrate", "worker", "training", "beat", "backup"):
         assert services[name]["image"] == "musicrec-worker"
