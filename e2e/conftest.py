@@ -185,8 +185,6 @@ def person(newcomer: Person) -> Person:
         "POST", "/preferences/set", {"genres": ["rock", "soul"], "artists": [], "mood": "happy"}
     )
     newcomer.call("PATCH", "/me", {"onboarded": True})
-    # The first list of all makes the taste, hence a new version, which another list would answer.
-    newcomer.call("POST", "/recommend", {"n_recommendations": 10})
     newcomer.open("/")
     expect(newcomer.cards().first).to_be_visible()
     return newcomer

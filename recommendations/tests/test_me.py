@@ -103,6 +103,13 @@ def test_the_state_changes_with_responses_preferences_and_hiding_and_stays_other
     assert state() == seen[-1]
 
 
+def test_a_first_list_changes_no_state(api, listener, version):
+    before = api.get("/me/state").json()
+    assert api.post("/recommend", {"n_recommendations": 5}).status_code == 200
+    assert Taste.objects.filter(listener=listener).exists()
+    assert api.get("/me/state").json() == before
+
+
 def test_an_unchanged_state_is_a_304(api):
     etag = api.get("/me/state").headers["ETag"]
     answer = api.get("/me/state", headers={"If-None-Match": etag})

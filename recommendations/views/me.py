@@ -6,7 +6,7 @@ from datetime import timedelta
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib.auth import logout
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -100,8 +100,10 @@ class StateView(APIView):
 
         Also as an ETag: with If-None-Match, the answer is 304 while nothing changed.
         """
+        # The first list makes a taste of nothing: that is no news to who is being shown that list.
+        nothing = Q(taste__history=b"", taste__hidden={"tracks": {}, "artists": {}})
         marks = Listener.objects.filter(pk=caller(request).pk).values_list(
-            "taste__updated_at", "preferences__updated_at"
+            Case(When(nothing, then=None), default="taste__updated_at"), "preferences__updated_at"
         )
         version = hashlib.sha256(repr(marks.get()).encode()).hexdigest()[:16]
         headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache"}
