@@ -40,12 +40,12 @@ PARTS = ("bare", "single", "listeners", "overload", "soak")
 LOCUST = ROOT / "var" / "bench-load" / "bin" / "locust"
 N_LISTENERS = 1000
 N_ROUNDS = 20
-COMING_SECONDS = 25
-"""In which all listeners of a crowd come: within the half minute that no latency is taken of.  The
-first list of each costs about twice what the next one does."""
-
 N_EAGER = 30
 """Listeners who ask for more than can be served, and none for more than the limits allow."""
+
+COMING_SECONDS = 25
+"""In which a whole crowd comes: within the half minute of which no latency is taken.  The first
+list of each costs more than the next."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,8 @@ class Load:
         out.unlink(missing_ok=True)
         command = [
             *(str(LOCUST), "-f", str(ROOT / "benchmarks" / "locustfile.py"), "--headless"),
-            *("-u", str(users), "-r", str(max(10, users // COMING_SECONDS)), "-t", f"{seconds:.0f}s"),
+            *("-u", str(users), "-r", str(max(10, users // COMING_SECONDS))),
+            *("-t", f"{seconds:.0f}s"),
             *("--host", f"http://127.0.0.1:{web.port}", "--only-summary", "--stop-timeout", "30"),
         ]
         env = {
