@@ -30,7 +30,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 PATIENCE = 0.8
 """Seconds that a request may wait for a thread in a burst."""
 
-STANDING_PATIENCE = 0.45
+STANDING_PATIENCE = 0.35
 """Seconds that it may wait while the queue has been standing: what a client hardly notices, so that
 a slow stretch of the machine turns nobody away."""
 
