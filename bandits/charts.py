@@ -18,7 +18,9 @@ def of_report(report: Mapping[str, Any]) -> dict[str, SafeString]:
             arm["mean_reward"],
             arm["mean_reward_low"],
             arm["mean_reward_high"],
-            f"{arm['rewarded']} rewards" if arm["rewarded"] else "no reward yet",
+            f"{arm['rewarded']} reward{'s' * (arm['rewarded'] != 1)}"
+            if arm["rewarded"]
+            else "no reward yet",
             strategy=arm["arm"],
         )
         for arm in arms
